@@ -1,0 +1,172 @@
+"""What happened in a run: frozen facts in the past tense, appended to the journal and never changed.
+
+Runs and steps are folds of these (`workflows.replay`). Each event has a `kind` (the discriminator) and a `version` `v`, so a
+newer reader can understand an older journal. `at` is Unix time in seconds, stamped by the driver. `id` is
+unique, so that a batch that is sent twice is stored once.
+
+Contents (requests, answers) are part of the events; a store may keep them apart and leave them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+from workflows.errors import Failure
+from workflows.messages import ChatRequest, Completion, ToolCall, ToolResult, Usage
+
+StepKind = Literal["main", "turn", "tool", "branch", "synthesis"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """A request was accepted."""
+
+    id: str
+    run_id: str
+    at: float
+    virtual_model: str
+    protocol: str
+    request: ChatRequest
+    workflow_hash: str = ""
+    trace_id: str = ""
+    stream: bool = False
+    kind: Literal["run_started"] = "run_started"
+    v: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted:
+    """A step began. `request` for LLM calls, `call` for tools; `model` is the workflow's alias."""
+
+    id: str
+    run_id: str
+    at: float
+    step_id: str
+    parent_id: str
+    step_kind: StepKind
+    name: str
+    model: str = ""
+    request: ChatRequest | None = None
+    call: ToolCall | None = None
+    kind: Literal["step_started"] = "step_started"
+    v: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished:
+    """A step ended with a result: `completion` for LLM calls, `result` and `detail` for tools.
+
+    `model` is what really answered, as the provider names it.
+    """
+
+    id: str
+    run_id: str
+    at: float
+    step_id: str
+    status: Literal["ok", "degraded", "failed", "skipped"] = "ok"
+    model: str = ""
+    seconds: float = 0.0
+    first_token_seconds: float | None = None
+    completion: Completion | None = None
+    result: ToolResult | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+    kind: Literal["step_finished"] = "step_finished"
+    v: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailed:
+    """A step ended without a result."""
+
+    id: str
+    run_id: str
+    at: float
+    step_id: str
+    failure: Failure
+    model: str = ""
+    seconds: float = 0.0
+    usage: Usage = Usage()
+    kind: Literal["step_failed"] = "step_failed"
+    v: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCancelled:
+    """A step was stopped: straggler, deadline, client or shutdown."""
+
+    id: str
+    run_id: str
+    at: float
+    step_id: str
+    reason: str
+    model: str = ""
+    seconds: float = 0.0
+    usage: Usage = Usage()
+    kind: Literal["step_cancelled"] = "step_cancelled"
+    v: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """The client got its answer.
+
+    `usage` is the size of the client's own conversation; `total_usage` and `cost_usd` are what the whole run
+    took; `cost_usd` is None when any call's price is unknown. `panel` says what became of the panel.
+    """
+
+    id: str
+    run_id: str
+    at: float
+    finish_reason: str
+    answer: str
+    usage: Usage
+    total_usage: Usage
+    cost_usd: float | None
+    panel: Literal["ran", "degraded", "failed", "skipped"]
+    kind: Literal["run_finished"] = "run_finished"
+    v: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed:
+    """The client got an error."""
+
+    id: str
+    run_id: str
+    at: float
+    failure: Failure
+    kind: Literal["run_failed"] = "run_failed"
+    v: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCancelled:
+    """The client went away, or the server was stopped."""
+
+    id: str
+    run_id: str
+    at: float
+    reason: str
+    kind: Literal["run_cancelled"] = "run_cancelled"
+    v: Literal[1] = 1
+
+
+Event: TypeAlias = Annotated[
+    RunStarted
+    | StepStarted
+    | StepFinished
+    | StepFailed
+    | StepCancelled
+    | RunFinished
+    | RunFailed
+    | RunCancelled,
+    Field(discriminator="kind"),
+]
+ENDINGS = (RunFinished, RunFailed, RunCancelled)
+"""The events after which nothing more happens in a run, except what is worked out from it."""
+
+event_adapter: TypeAdapter[Event] = TypeAdapter(Event)
+"""Events to and from JSON."""

@@ -1,0 +1,160 @@
+"""Flows: a workflow's logic as generators that yield steps and are sent their outcomes (sans I/O).
+
+A flow never waits, never looks at a clock and never calls a model: it yields a step, a driver performs it and
+sends back what came of it. Fan-out, journaling, replay, tracing and cancellation are therefore written once, in
+the drivers (`actors.conversation`, `actors.coordinator`). The shape is that of httpx's `Auth.auth_flow`.
+
+Between two yields a flow must be deterministic: after a crash it is rebuilt from its request and sent the
+recorded outcomes again. A flow's test is ``next(flow)`` and ``flow.send(outcome)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from workflows.errors import Failure
+from workflows.messages import ChatRequest, Completion, ToolCall, ToolResult, Usage
+from workflows.policy import Collect
+
+T = TypeVar("T")
+CallKind = Literal["turn", "branch", "synthesis"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One LLM call.
+
+    Attributes:
+        step_id: unique in its run and the same on every replay, for example ``problem_review.1/broad``.
+        parent_id: the step that this one belongs to.
+        kind: ``turn`` (of the main LLM, streamed to the client), ``branch`` or ``synthesis``.
+        name: for people.
+        model: the alias in the workflow's `models`.
+        request: what the model is asked.
+        timeout: seconds; None leaves it to the panel's deadline or the client.
+        resources: Ray resources of a branch that wants a process of its own.
+    """
+
+    step_id: str
+    parent_id: str
+    kind: CallKind
+    name: str
+    model: str
+    request: ChatRequest
+    timeout: float | None = None
+    resources: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """Independent calls at once; the outcome is a `Collected`."""
+
+    calls: tuple[Call, ...]
+    collect: Collect
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """One call of a mounted tool. `conversation` is what the client and the main LLM have said so far."""
+
+    step_id: str
+    parent_id: str
+    tool: str
+    call: ToolCall
+    conversation: ChatRequest
+
+
+@dataclass(frozen=True, slots=True)
+class UseTools:
+    """Mounted tools that the main LLM called in one turn; the outcome is their `ToolResult`s, in order."""
+
+    uses: tuple[ToolUse, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A call that ended with an answer. Times are seconds since the call began."""
+
+    step_id: str
+    completion: Completion
+    seconds: float
+    first_token_seconds: float | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A call that ended without an answer. What it used up until then, where that is known."""
+
+    step_id: str
+    failure: Failure
+    seconds: float
+    usage: Usage = Usage()
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A call that was stopped. `reason` is one of straggler, deadline, client, shutdown."""
+
+    step_id: str
+    reason: str
+    seconds: float
+    usage: Usage = Usage()
+    model: str = ""
+
+
+Outcome: TypeAlias = Answered | Failed | Cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Every outcome of a fan-out, in the order of its calls: started = answered + failed + cancelled.
+
+    `ended_by` says what ended the waiting: all, quorum, deadline, or hopeless (nothing left to wait for).
+    """
+
+    outcomes: tuple[Outcome, ...]
+    ended_by: Literal["all", "quorum", "deadline", "hopeless"]
+
+    @property
+    def answered(self) -> tuple[Answered, ...]:
+        """Those that answered."""
+        return tuple(o for o in self.outcomes if isinstance(o, Answered))
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """What a mounted tool came to: the result for the main LLM, and the facts for the journal.
+
+    `status` is ran, degraded (fewer answers than wished for, or no synthesis), failed or skipped; `detail` is a JSON object for
+    people and the journal (for a panel: the decision, the seed, the letters' mapping, the analysis).
+    """
+
+    result: ToolResult
+    status: Literal["ran", "degraded", "failed", "skipped"]
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+Step: TypeAlias = Call | FanOut | UseTools
+Flow: TypeAlias = Generator[Step, Any, T]
+
+
+def ask(call: Call) -> Flow[Outcome]:
+    """Yield one call; return its outcome."""
+    outcome: Outcome = yield call
+    return outcome
+
+
+def ask_all(calls: tuple[Call, ...], collect: Collect) -> Flow[Collected]:
+    """Yield independent calls at once; return what was collected."""
+    collected: Collected = yield FanOut(calls, collect)
+    return collected
+
+
+def use_tools(uses: tuple[ToolUse, ...]) -> Flow[tuple[ToolResult, ...]]:
+    """Yield mounted tool calls at once; return their results in the same order."""
+    results: tuple[ToolResult, ...] = yield UseTools(uses)
+    return results
