@@ -36,6 +36,7 @@ class RunRequest:
         request: the client's conversation, tools and parameters.
         stream: whether the client reads a stream.
         panel: the client's wish about the panel; None leaves it to the workflow.
+        panel_tool: the mounted tool that the client named; empty: any.
         depth: how many virtual models called this one; a panel runs at depth 0 only.
         traceparent: W3C trace context; empty when the client sent none and tracing is off.
     """
@@ -46,6 +47,7 @@ class RunRequest:
     request: ChatRequest
     stream: bool = False
     panel: PanelMode | None = None
+    panel_tool: str = ""
     depth: int = 0
     traceparent: str = ""
 

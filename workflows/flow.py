@@ -20,6 +20,7 @@ from workflows.policy import Collect
 
 T = TypeVar("T")
 CallKind = Literal["turn", "branch", "synthesis"]
+EndedBy = Literal["all", "quorum", "deadline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class UseTools:
-    """Mounted tools that the main LLM called in one turn; the outcome is their `ToolResult`s, in order."""
+    """Mounted tools that the main LLM called in one turn; the outcome is their `ToolOutcome`s, in order."""
 
     uses: tuple[ToolUse, ...]
 
@@ -113,11 +114,11 @@ Outcome: TypeAlias = Answered | Failed | Cancelled
 class Collected:
     """Every outcome of a fan-out, in the order of its calls: started = answered + failed + cancelled.
 
-    `ended_by` says what ended the waiting: all, quorum, deadline, or hopeless (nothing left to wait for).
+    `ended_by` says what ended the waiting (see `workflows.collecting`).
     """
 
     outcomes: tuple[Outcome, ...]
-    ended_by: Literal["all", "quorum", "deadline", "hopeless"]
+    ended_by: EndedBy
 
     @property
     def answered(self) -> tuple[Answered, ...]:
@@ -127,14 +128,21 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """What a mounted tool came to: the result for the main LLM, and the facts for the journal.
+    """What a mounted tool came to.
 
-    `status` is ran, degraded (fewer answers than wished for, or no synthesis), failed or skipped; `detail` is a JSON object for
-    people and the journal (for a panel: the decision, the seed, the letters' mapping, the analysis).
+    Attributes:
+        result: for the main LLM.
+        status: ran, degraded (fewer answers than wished for, or no synthesis), failed, or skipped.
+        usage: tokens of all calls below this tool.
+        cost_usd: their cost; None when any price is unknown.
+        detail: a JSON object for people and the journal (for a panel: the decision, the seed, the letters'
+            mapping, the analysis).
     """
 
     result: ToolResult
     status: Literal["ran", "degraded", "failed", "skipped"]
+    usage: Usage = Usage()
+    cost_usd: float | None = 0.0
     detail: dict[str, Any] = field(default_factory=dict)
 
 
@@ -154,7 +162,7 @@ def ask_all(calls: tuple[Call, ...], collect: Collect) -> Flow[Collected]:
     return collected
 
 
-def use_tools(uses: tuple[ToolUse, ...]) -> Flow[tuple[ToolResult, ...]]:
-    """Yield mounted tool calls at once; return their results in the same order."""
-    results: tuple[ToolResult, ...] = yield UseTools(uses)
-    return results
+def use_tools(uses: tuple[ToolUse, ...]) -> Flow[tuple[ToolOutcome, ...]]:
+    """Yield mounted tool calls at once; return what they came to, in the same order."""
+    outcomes: tuple[ToolOutcome, ...] = yield UseTools(uses)
+    return outcomes

@@ -1,0 +1,193 @@
+"""The fusion flow: the main LLM answers, and convenes a panel when the task deserves it. Read this file first.
+
+    client's conversation -> main LLM -> mounted tools (panels) -> main LLM -> ... -> answer
+
+`converse` is the whole logic of a run. It yields steps and is sent their outcomes; it never waits and never
+calls anything (`workflows.flow` says how that works, `workflows.panel` what a panel does). The driver is
+`actors.conversation`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from workflows.answer import PanelStatus, RunRequest
+from workflows.flow import Answered, Call, Cancelled, Failed, Flow, ToolOutcome, ToolUse, ask, use_tools
+from workflows.messages import ChatRequest, Completion, Message, Text, Tool, ToolCall, ToolChoice, Usage
+from workflows.spec import FusionToolSpec, WorkflowSpec
+
+MAIN = "main"
+"""Step id of the main LLM's whole conversation; its turns and tools hang below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a conversation ended well: the last turn, and what became of the panels."""
+
+    completion: Completion
+    usage: Usage
+    panel: PanelStatus
+
+
+def converse(spec: WorkflowSpec, run: RunRequest) -> Flow[Answer | Failed | Cancelled]:
+    """Let the main LLM answer; run the mounted tools that it calls, round by round."""
+    mounted = mounted_tools(spec, run)
+    conversation = opening(spec, run.request)
+    forced = forced_calls(mounted, run)
+    done: list[ToolOutcome] = []
+    if forced:
+        done += yield from use_tools(_uses(forced, conversation, 1))
+        conversation = conversation.extended(*_exchange(Message("assistant", forced), done))
+    usage: Usage | None = None
+    for turn in range(1, spec.limits.max_tool_rounds + 2):
+        offered = mounted if turn <= spec.limits.max_tool_rounds else {}
+        outcome = yield from ask(_turn(spec, turn, _offer(conversation, offered, forced=bool(forced))))
+        if not isinstance(outcome, Answered):
+            return outcome
+        completion = outcome.completion
+        usage = usage or _client_share(completion.usage, run.request, conversation)
+        mine = tuple(call for call in completion.message.tool_calls if call.name in offered)
+        if not mine:
+            return Answer(completion, _client_usage(usage, completion), panel_status(done))
+        results = yield from use_tools(_uses(mine, conversation, len(done) + 1))
+        done += results
+        if len(mine) < len(completion.message.tool_calls):
+            return Answer(completion, _client_usage(usage, completion), panel_status(done))
+        conversation = conversation.extended(*_exchange(completion.message, results))
+    raise AssertionError("the last turn offers no mounted tools, so it ends the loop")
+
+
+def mounted_tools(spec: WorkflowSpec, run: RunRequest) -> dict[str, FusionToolSpec]:
+    """The tools that this run's main LLM has.
+
+    None when a panel member called us (depth), when the client switched the panel off, or for side requests of
+    agents: a demanded JSON schema means a title or a classification, which one model does well enough.
+    """
+    side_request = run.request.response_format is not None and run.panel is None
+    if run.depth > 0 or run.panel == "never" or side_request:
+        return {}
+    return spec.mounted
+
+
+def forced_calls(mounted: dict[str, FusionToolSpec], run: RunRequest) -> tuple[ToolCall, ...]:
+    """The tool calls that happen before the first turn: `trigger: always`, or the client's wish.
+
+    They are made on the last user message, and only when the user spoke last: when an agent brings back the
+    results of its own tools, the panel has already been heard on that message.
+    """
+    task = run.request.last_user_text
+    if not task or run.request.messages[-1].role != "user":
+        return ()
+    names = [name for name, tool in mounted.items() if tool.trigger == "always"]
+    if run.panel == "always" and not names:
+        names = [run.panel_tool] if run.panel_tool in mounted else list(mounted)[:1]
+    if run.panel == "auto":
+        names = []
+    return tuple(
+        ToolCall(f"call_{run.run_id.removeprefix('run_')}_{number}", name, _arguments(mounted[name], task))
+        for number, name in enumerate(names, start=1)
+    )
+
+
+def opening(spec: WorkflowSpec, request: ChatRequest) -> ChatRequest:
+    """The client's conversation behind the workflow's own system prompt and examples.
+
+    A system message that the client opened with is joined to ours: many providers take only one.
+    """
+    messages = request.messages
+    own = [spec.main.system] if spec.main.system else []
+    if own and messages and messages[0].role in {"system", "developer"}:
+        own.append(messages[0].text)
+        messages = messages[1:]
+    shown = [
+        message
+        for example in spec.main.examples
+        for message in (Message.of("user", example.user), Message.of("assistant", example.assistant))
+    ]
+    system = [Message.of("system", "\n\n".join(own))] if own else []
+    while shown and messages and messages[0].role in {"system", "developer"}:
+        system.append(messages[0])
+        messages = messages[1:]
+    return replace(request, messages=(*system, *shown, *messages))
+
+
+def panel_status(outcomes: list[ToolOutcome]) -> PanelStatus:
+    """One word for all panels of a run: the worst that happened, or skipped when there was none."""
+    statuses = {outcome.status for outcome in outcomes}
+    order: tuple[PanelStatus, ...] = ("failed", "degraded", "ran")
+    return next((status for status in order if status in statuses), "skipped")
+
+
+def _turn(spec: WorkflowSpec, number: int, request: ChatRequest) -> Call:
+    return Call(f"turn.{number}", MAIN, "turn", f"turn {number}", spec.main.model, request)
+
+
+def _offer(conversation: ChatRequest, mounted: dict[str, FusionToolSpec], *, forced: bool) -> ChatRequest:
+    """The conversation with the mounted tools beside the client's own.
+
+    A tool choice that names a mounted tool was the door's business (`RunRequest.panel_tool`); after it has been
+    obeyed, or when the tool is not offered, the choice is free.
+    """
+    own = tuple(Tool(name, tool.description, tool.input_schema) for name, tool in mounted.items())
+    choice = conversation.tool_choice
+    named_gone = choice.mode == "named" and choice.name not in {tool.name for tool in conversation.tools}
+    if named_gone or (forced and choice.mode == "required" and not conversation.tools):
+        choice = ToolChoice()
+    return replace(conversation, tools=(*conversation.tools, *own), tool_choice=choice)
+
+
+def _uses(calls: tuple[ToolCall, ...], conversation: ChatRequest, first: int) -> tuple[ToolUse, ...]:
+    return tuple(
+        ToolUse(f"{call.name}.{number}", MAIN, call.name, call, conversation)
+        for number, call in enumerate(calls, start=first)
+    )
+
+
+def _exchange(asked: Message, outcomes: list[ToolOutcome] | tuple[ToolOutcome, ...]) -> tuple[Message, ...]:
+    """The assistant's message with the tool calls, and the results, as the main LLM sees them."""
+    return (asked, *(Message("tool", (outcome.result,)) for outcome in outcomes))
+
+
+def _arguments(tool: FusionToolSpec, task: str) -> str:
+    """Arguments for a call that no model wrote: the task in every required text field."""
+    properties = tool.input_schema.get("properties", {})
+    required = tool.input_schema.get("required", ()) or list(properties)[:1]
+    return json.dumps({name: task for name in required if properties.get(name, {}).get("type") == "string"})
+
+
+def _client_share(usage: Usage, asked: ChatRequest, sent: ChatRequest) -> Usage:
+    """The part of the first turn's input that is the client's own conversation.
+
+    Agents fill their context meters with it, so what we added (system prompt, examples, a panel's result) must
+    not count. Providers do not say how tokens fall on messages; characters do well enough, and when nothing was
+    added the share is exactly one.
+    """
+    mine, all_of_it = _size(asked), _size(sent)
+    share = min(1.0, mine / all_of_it) if all_of_it else 1.0
+    return replace(usage, input_tokens=round(usage.input_tokens * share))
+
+
+def _client_usage(first: Usage, last: Completion) -> Usage:
+    """The client's conversation in, the last turn's answer out."""
+    return replace(
+        first,
+        output_tokens=last.usage.output_tokens,
+        reasoning_tokens=last.usage.reasoning_tokens,
+        estimated=first.estimated or last.usage.estimated,
+    )
+
+
+def _size(request: ChatRequest) -> int:
+    """Characters of a conversation's text and tool traffic."""
+    return sum(len(_spoken(part)) for message in request.messages for part in message.parts)
+
+
+def _spoken(part: object) -> str:
+    match part:
+        case Text(text):
+            return text
+        case ToolCall():
+            return part.name + part.arguments
+        case _:
+            return getattr(part, "text", "")

@@ -1,0 +1,149 @@
+"""What the client sees of the main LLM's turns: a filter over the stream, without I/O.
+
+The main LLM may take several turns in one run: it speaks, calls a mounted tool, speaks again. The client sees one
+answer. So calls of mounted tools are held back, calls of the client's own tools are re-numbered, text of
+different turns is set apart by a blank line, and thinking that a model writes into its text (``<think>``) is
+moved to the reasoning, where it belongs. What comes out is exactly what `message` sums up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from workflows.messages import (
+    Completion,
+    Delta,
+    Message,
+    Part,
+    Reasoning,
+    ReasoningDelta,
+    StreamItem,
+    Text,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+)
+
+_OPEN, _CLOSE = "<think>", "</think>"
+_TURN_BREAK = "\n\n"
+
+
+class ThinkSplitter:
+    """Splits streamed text into visible text and ``<think>`` thinking; a tag may be cut anywhere.
+
+    Only a tag at the very beginning of a turn opens thinking: later in an answer ``<think>`` is text about tags.
+    """
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._state = "start"
+
+    def feed(self, text: str) -> Iterator[TextDelta | ReasoningDelta]:
+        """Yield what can be told for sure."""
+        self._held += text
+        if self._state == "start":
+            self._open()
+        if self._state == "thinking":
+            yield from self._think()
+        if self._state == "speaking" and self._held:
+            yield TextDelta(self._held)
+            self._held = ""
+
+    def end(self) -> Iterator[TextDelta | ReasoningDelta]:
+        """Yield what was held back; thinking that never closed stays thinking."""
+        if self._held:
+            yield ReasoningDelta(self._held) if self._state == "thinking" else TextDelta(self._held)
+        self._held = ""
+
+    def _open(self) -> None:
+        begun = self._held.lstrip()
+        if begun.startswith(_OPEN):
+            self._held, self._state = begun[len(_OPEN) :], "thinking"
+        elif not _OPEN.startswith(begun):
+            self._state = "speaking"
+
+    def _think(self) -> Iterator[ReasoningDelta]:
+        thought, closed, rest = self._held.partition(_CLOSE)
+        if closed:
+            self._held, self._state = rest.lstrip("\n"), "speaking"
+        else:
+            keep = _overlap(self._held, _CLOSE)
+            thought, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        if thought:
+            yield ReasoningDelta(thought)
+
+
+class Relay:
+    """One run's visible answer, turn by turn."""
+
+    def __init__(self, mounted: frozenset[str]) -> None:
+        self._mounted = mounted
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._calls: list[ToolCall] = []
+        self._begin_turn()
+
+    def feed(self, item: StreamItem) -> Iterator[Delta]:
+        """Yield the deltas that the client may see; a `Completion` ends the turn."""
+        match item:
+            case TextDelta(text):
+                for piece in self._splitter.feed(text):
+                    yield from self._speak(piece)
+            case ReasoningDelta():
+                yield from self._speak(item)
+            case ToolCallDelta():
+                yield from self._call(item)
+            case Completion():
+                for piece in self._splitter.end():
+                    yield from self._speak(piece)
+                self._calls += self._open_calls.values()
+                self._begin_turn()
+
+    @property
+    def message(self) -> Message:
+        """The sum of all deltas so far."""
+        parts: list[Part] = []
+        if self._thinking:
+            parts.append(Reasoning("".join(self._thinking)))
+        if self._text:
+            parts.append(Text("".join(self._text)))
+        return Message("assistant", (*parts, *self._calls))
+
+    def _begin_turn(self) -> None:
+        self._splitter = ThinkSplitter()
+        self._indexes: dict[int, int | None] = {}
+        self._open_calls: dict[int, ToolCall] = {}
+        self._spoke = False
+
+    def _speak(self, delta: TextDelta | ReasoningDelta) -> Iterator[Delta]:
+        if isinstance(delta, ReasoningDelta):
+            self._thinking.append(delta.text)
+            yield delta
+            return
+        if not delta.text:
+            return
+        if self._text and not self._spoke:
+            self._text.append(_TURN_BREAK)
+            yield TextDelta(_TURN_BREAK)
+        self._spoke = True
+        self._text.append(delta.text)
+        yield delta
+
+    def _call(self, delta: ToolCallDelta) -> Iterator[Delta]:
+        if delta.index not in self._indexes:
+            hidden = delta.name in self._mounted
+            shown = len(self._calls) + len(self._open_calls)
+            self._indexes[delta.index] = None if hidden else shown
+        index = self._indexes[delta.index]
+        if index is None:
+            return
+        before = self._open_calls.get(index, ToolCall("", "", ""))
+        self._open_calls[index] = ToolCall(
+            before.id or delta.id, before.name or delta.name, before.arguments + delta.arguments
+        )
+        yield ToolCallDelta(index, delta.id, delta.name, delta.arguments)
+
+
+def _overlap(text: str, tag: str) -> int:
+    """Length of the longest end of `text` that may become `tag`."""
+    return next((n for n in range(min(len(text), len(tag) - 1), 0, -1) if tag.startswith(text[-n:])), 0)
