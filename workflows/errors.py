@@ -66,11 +66,13 @@ class Failure:
         code: the error class' stable code, for example ``upstream_busy``.
         message: safe to show; without secrets, prompts and tracebacks.
         retryable: whether the same call may succeed later.
+        retry_after: seconds after which it may, when the provider said so.
     """
 
     code: str
     message: str
     retryable: bool = False
+    retry_after: float | None = None
 
 
 class StellaratorError(Exception):
@@ -195,6 +197,10 @@ class UpstreamBusy(UpstreamError):
         super().__init__(model, detail, status)
         self.args = (model, detail, status, retry_after)
         self.retry_after = retry_after
+
+    def failure(self) -> Failure:
+        """This error as a value, with the provider's advice."""
+        return Failure(self.code, str(self), self.retryable, self.retry_after)
 
 
 class UpstreamUnavailable(UpstreamError):
