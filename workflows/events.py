@@ -59,7 +59,8 @@ class StepStarted:
 class StepFinished:
     """A step ended with a result: `completion` for LLM calls, `result` and `detail` for tools.
 
-    `model` is what really answered, as the provider names it.
+    `model` is what really answered, as the provider names it. `redacted` says that the contents were kept out of
+    the journal (`workflows.redaction`), so that this result cannot be used again.
     """
 
     id: str
@@ -73,6 +74,7 @@ class StepFinished:
     completion: Completion | None = None
     result: ToolResult | None = None
     detail: dict[str, Any] = field(default_factory=dict)
+    redacted: bool = False
     kind: Literal["step_finished"] = "step_finished"
     v: Literal[1] = 1
 
