@@ -1,22 +1,41 @@
 """The workflow file: its shape, strictly.
 
 A workflow names its models once (`models`), says which one answers (`main`) and which tools are mounted on it
-(`tools`). Unknown keys are refused (`workflows.loading` turns pydantic's errors into problems with file, line
-and the nearest known key); what is well-formed but unwise is `workflows.lint`'s business.
+(`tools`). Unknown keys and undefined names are refused; `workflows.loading` turns pydantic's errors into problems
+with file and line. What is well-formed but unwise is `workflows.lint`'s business, and what a prompt may mention is
+in `workflows.variables`.
 
-This module knows nothing about files, YAML, Ray or providers.
+The docstrings below fields are the descriptions that editors show (`workflows.schema`). This module knows nothing
+about files, YAML, Ray or providers.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from workflows.policy import Collect
 
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
+NAME_PATTERN = r"^[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*$"
+TOOL_NAME_PATTERN = r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$"
+ALIAS_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$"
+VARIABLE_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+ADDRESS_PATTERN = r"^https?://"
+
+DURATION_PATTERN = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?\s*$"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -24,23 +43,41 @@ def seconds(value: object) -> object:
     """Read ``8s``, ``500ms``, ``2m``, ``1h`` or a plain number of seconds."""
     if not isinstance(value, str):
         return value
-    match = _DURATION.fullmatch(value.strip())
+    match = re.match(DURATION_PATTERN, value)
     if match is None:
         raise ValueError("is not a duration; write 500ms, 8s, 2m, 1h or a number of seconds")
-    return float(match["number"]) * _SECONDS[match["unit"] or "s"]
+    return float(match[1]) * _SECONDS[match[2] or "s"]
 
 
-Duration = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*$", max_length=64)]
-ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")]
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds),
+    Field(ge=0),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": DURATION_PATTERN},
+            ]
+        }
+    ),
+]
+"""Seconds; in the file a number, or text with a unit."""
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
+ToolName = Annotated[str, Field(pattern=TOOL_NAME_PATTERN)]
+Alias = Annotated[str, Field(pattern=ALIAS_PATTERN)]
 Template: TypeAlias = Annotated[str, Field(min_length=1)]
 """A sandboxed Jinja2 template over the tool's arguments and the conversation."""
+
+Provider = Literal["litellm", "openai_compatible", "embedded", "scripted"]
+Place: TypeAlias = tuple[str | int, ...]
 
 
 class Strict(BaseModel):
     """Frozen, and unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class PriceSpec(Strict):
@@ -54,29 +91,33 @@ class PriceSpec(Strict):
 class ModelSpec(Strict):
     """One model, under the alias that the rest of the workflow uses."""
 
-    provider: Literal["litellm", "openai_compatible", "embedded", "scripted"] | None = Field(
-        default=None,
-        validate_default=True,
-        description="Left out: `openai_compatible` when `base_url` is given, else `litellm`.",
-    )
-    model: str = Field(default="", description="The provider's name; LiteLLM's name for provider litellm.")
-    base_url: str | None = Field(default=None, pattern=r"^https?://")
-    api_key_env: str | None = Field(
-        default=None, description="Name of the environment variable with the key."
-    )
-    headers: dict[str, str] = Field(default_factory=dict, description="Extra headers for openai_compatible.")
+    provider: Provider | None = None
+    """Left out: `openai_compatible` when `base_url` is given, else `litellm`."""
+    model: str = ""
+    """The provider's name of the model; LiteLLM's name for provider litellm."""
+    base_url: str | None = Field(default=None, pattern=ADDRESS_PATTERN)
+    """Address of a server that speaks Chat Completions, up to and including ``/v1``."""
+    api_key_env: str | None = Field(default=None, pattern=VARIABLE_PATTERN)
+    """Name of the environment variable that holds the key; never the key itself."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Extra headers for openai_compatible. Not for secrets."""
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens that one answer may have."""
     seed: int | None = None
     reasoning_effort: str | None = None
-    extra: dict[str, Any] = Field(default_factory=dict, description="Passed to the provider as it is.")
-    fallbacks: tuple[str, ...] = Field(default=(), description="Aliases tried in order when this one fails.")
+    """How hard a reasoning model thinks, in the provider's words, for example ``low`` or ``high``."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the provider as it is."""
+    fallbacks: tuple[Alias, ...] = ()
+    """Aliases tried in order when this one fails."""
     price: PriceSpec | None = None
+    """Needed only where LiteLLM's price map does not know the model."""
     context_window: int | None = Field(default=None, ge=1)
-    script: str | list[dict[str, Any]] | None = Field(
-        default=None, description="For provider scripted: rules, or the path of a YAML file with them."
-    )
+    """Tokens that prompt and answer may have together."""
+    script: str | list[dict[str, Any]] | None = None
+    """For provider scripted: rules, or the path of a YAML file with them."""
 
     @model_validator(mode="after")
     def _complete(self) -> ModelSpec:
@@ -90,13 +131,13 @@ class ModelSpec(Strict):
         return self
 
     @property
-    def kind(self) -> Literal["litellm", "openai_compatible", "embedded", "scripted"]:
+    def kind(self) -> Provider:
         """The provider, inferred when it was left out."""
         return self.provider or ("openai_compatible" if self.base_url else "litellm")
 
 
 class ExampleSpec(Strict):
-    """One few-shot pair, shown to the model before the real task."""
+    """One few-shot pair, shown to the model before the real task. Plain text, not a template."""
 
     user: str
     assistant: str
@@ -106,31 +147,36 @@ class BranchSpec(Strict):
     """One member of a panel: a duty (prompt) and a model. The same model may sit twice."""
 
     name: Name
-    model: str
+    model: Alias
+    """An alias from `models`."""
     prompt: Template
+    """Its duty: a template over the tool's arguments and the conversation, for example {{ task }}."""
     system: str | None = None
+    """Its system prompt: plain text, not a template."""
     examples: tuple[ExampleSpec, ...] = ()
-    context: Literal["task", "message", "conversation"] = Field(
-        default="message",
-        description="What it sees beside its prompt: nothing, the last user message, or the whole conversation.",
-    )
+    context: Literal["task", "message", "conversation"] = "message"
+    """What it sees beside its prompt: nothing, the last user message, or the whole conversation."""
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_tokens: int | None = Field(default=None, ge=1)
     timeout: Duration | None = None
-    optional: bool = Field(default=False, description="First to be left out when money is short.")
-    resources: dict[str, float] | None = Field(
-        default=None,
-        description="num_cpus, num_gpus or custom resources: run as a plain Ray task of its own.",
-    )
+    """Instead of `collect.timeout`."""
+    optional: bool = False
+    """First to be left out when money is short."""
+    resources: dict[str, float] | None = None
+    """num_cpus, num_gpus or custom resources: run as a plain Ray task of its own."""
 
 
 class CollectSpec(Strict):
-    """See `workflows.policy.Collect`."""
+    """When to stop waiting for the branches."""
 
     quorum: int = Field(default=2, ge=1)
+    """Answers that are enough. A smaller panel needs all of its branches."""
     grace: Duration = 8.0
+    """How long to wait for the others once the quorum has answered."""
     timeout: Duration = 90.0
+    """How long one branch may take."""
     deadline: Duration = 150.0
+    """How long the whole panel may take."""
 
     def policy(self, branches: int) -> Collect:
         """The policy for a panel of that many branches; the quorum cannot exceed it."""
@@ -140,12 +186,15 @@ class CollectSpec(Strict):
 class SynthesisSpec(Strict):
     """The LLM that merges the branches' answers."""
 
-    model: str
-    prompt: Template | None = Field(default=None, description="Left out: the shipped synthesis prompt.")
+    model: Alias
+    """An alias from `models`; best one that is not in the panel: models prefer what sounds like them."""
+    prompt: Template | None = None
+    """Left out: the shipped synthesis prompt. One of your own prints {{ task }} and {{ evidence }}."""
     examples: tuple[ExampleSpec, ...] = ()
     max_tokens: int | None = Field(default=None, ge=1)
     timeout: Duration = 60.0
     max_candidate_chars: int = Field(default=12_000, ge=200)
+    """Longer answers are cut in their middle."""
 
 
 def _default_input_schema() -> dict[str, Any]:
@@ -164,21 +213,24 @@ class FusionToolSpec(Strict):
     """A mounted tool that convenes a panel."""
 
     mode: Literal["fusion"]
-    description: str = Field(min_length=1, description="What the main LLM is told: when to call it.")
+    description: str = Field(min_length=1)
+    """What the main LLM is told: when to call the tool, and when not."""
     trigger: Literal["auto", "always", "never"] = "auto"
+    """auto: the main LLM decides. always: the panel runs on the last user message before the first answer."""
     input_schema: dict[str, Any] = Field(default_factory=_default_input_schema)
+    """A JSON Schema of type object. Left out: task (required) and background."""
     branches: tuple[BranchSpec, ...] = Field(min_length=1, max_length=32)
     collect: CollectSpec = CollectSpec()
     synthesis: SynthesisSpec
 
     @model_validator(mode="after")
-    def _unique_branches(self) -> FusionToolSpec:
+    def _branch_names(self) -> FusionToolSpec:
         names = [branch.name for branch in self.branches]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"branch names must differ: {', '.join(twice)}")
-        if "synthesis" in names:
-            raise ValueError("a branch cannot be called `synthesis`; that step's name is taken")
+        _refuse(
+            (("branches", i, "name"), _refusal(name, names[:i]))
+            for i, name in enumerate(names)
+            if name == "synthesis" or name in names[:i]
+        )
         return self
 
 
@@ -189,54 +241,91 @@ ToolSpec: TypeAlias = FusionToolSpec
 class MainSpec(Strict):
     """The LLM that the client talks to."""
 
-    model: str
+    model: Alias
+    """An alias from `models`."""
     system: str | None = None
+    """Its system prompt: plain text, not a template. A client's own comes after it."""
     examples: tuple[ExampleSpec, ...] = ()
-    tools: tuple[ToolName, ...] = Field(default=(), description="Mounted tools; none: a pass-through model.")
+    tools: tuple[ToolName, ...] = ()
+    """Mounted tools; none: a pass-through model."""
 
 
 class LimitsSpec(Strict):
     """Bounds of one run."""
 
     max_tool_rounds: int = Field(default=8, ge=1, le=64)
+    """Turns in which the main LLM may call mounted tools."""
 
 
 class WorkflowSpec(Strict):
-    """A workflow file."""
+    """A fusion workflow: published, it answers under one model name."""
 
     version: Literal[1]
+    """Version of the file's format."""
     name: Name
+    """The model name that clients call, unless another is given when it is published."""
     description: str = ""
-    models: dict[str, ModelSpec] = Field(min_length=1)
+    models: dict[Alias, ModelSpec] = Field(min_length=1)
+    """Every model, by alias. The only place that names providers."""
     main: MainSpec
     tools: dict[ToolName, ToolSpec] = Field(default_factory=dict)
+    """Definitions of tools, by name; `main.tools` mounts them."""
     limits: LimitsSpec = LimitsSpec()
-    deployment: Literal["dedicated", "shared"] = Field(
-        default="dedicated",
-        description="dedicated: its own Serve replicas; shared: lives in the gateway's replicas.",
-    )
+    deployment: Literal["dedicated", "shared"] = "dedicated"
+    """dedicated: its own Serve replicas; shared: lives in the gateway's replicas."""
 
     @property
     def mounted(self) -> dict[str, ToolSpec]:
         """The tools that the main LLM has, by name, without those that are never triggered."""
         return {n: self.tools[n] for n in self.main.tools if self.tools[n].trigger != "never"}
 
+    def aliases(self) -> tuple[tuple[Place, str], ...]:
+        """Every place that names a model alias, with the alias: main, fallbacks, branches, syntheses."""
+        found: list[tuple[Place, str]] = [(("main", "model"), self.main.model)]
+        for name, model in self.models.items():
+            found += [(("models", name, "fallbacks", i), alias) for i, alias in enumerate(model.fallbacks)]
+        for name, tool in self.tools.items():
+            found += [(("tools", name, "branches", i, "model"), b.model) for i, b in enumerate(tool.branches)]
+            found.append((("tools", name, "synthesis", "model"), tool.synthesis.model))
+        return tuple(found)
+
     @model_validator(mode="after")
     def _references(self) -> WorkflowSpec:
-        for where, alias in self._aliases():
-            if alias not in self.models:
-                raise ValueError(f"{where}: `{alias}` is not defined under `models`")
-        for name in self.main.tools:
-            if name not in self.tools:
-                raise ValueError(f"main.tools: `{name}` is not defined under `tools`")
+        undefined = [
+            (place, _undefined(alias, "models", self.models))
+            for place, alias in self.aliases()
+            if alias not in self.models
+        ]
+        undefined += [
+            (("main", "tools", i), _undefined(name, "tools", self.tools))
+            for i, name in enumerate(self.main.tools)
+            if name not in self.tools
+        ]
+        _refuse(undefined)
         return self
 
-    def _aliases(self) -> list[tuple[str, str]]:
-        """Every place that names a model alias, with the alias."""
-        found = [("main.model", self.main.model)]
-        for name, model in self.models.items():
-            found += [(f"models.{name}.fallbacks", alias) for alias in model.fallbacks]
-        for name, tool in self.tools.items():
-            found += [(f"tools.{name}.branches.{i}.model", b.model) for i, b in enumerate(tool.branches)]
-            found.append((f"tools.{name}.synthesis.model", tool.synthesis.model))
-        return found
+
+def _refusal(name: str, before: list[str]) -> str:
+    if name in before:
+        return "another branch has the same name"
+    return "a branch cannot be called `synthesis`; that step's name is taken"
+
+
+def _undefined(name: str, key: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    hint = f"; did you mean `{near[0]}`?" if near else ""
+    return f"`{name}` is not defined under `{key}`{hint}"
+
+
+def _refuse(found: Iterable[tuple[Place, str]]) -> None:
+    """Raise pydantic's own error with every place and sentence; pydantic puts the places below the model's."""
+    errors = [
+        InitErrorDetails(
+            type=PydanticCustomError("reference", "{sentence}", {"sentence": sentence}),
+            loc=place,
+            input=None,
+        )
+        for place, sentence in found
+    ]
+    if errors:
+        raise ValidationError.from_exception_data("workflow", errors)
