@@ -1,0 +1,274 @@
+"""Every setting of this process, read once: the only module that reads or writes the environment.
+
+    settings = Settings.from_env()
+
+Each variable is named, checked and explained here; a wrong value is a `SetupError` that names the variable and
+the way out. Nothing here imports Ray: Ray reads its environment while it is imported, so what it must find
+there (`worker_environment`) has to be known before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+import platformdirs
+
+from cluster.errors import SetupError
+
+Content = Literal["full", "metadata"]
+Protocol = Literal["grpc", "http/protobuf"]
+
+SESSION_MARK = "STELLARATOR_SESSION"
+"""A random name that every process of one local session has in its environment: its identity."""
+
+DEFAULT_PORT = 8000
+DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024  # what the vendors' own APIs take
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process. Picklable; its repr has no secret.
+
+    Attributes:
+        home: the state folder, absolute: journal, keys, weights, logs, Ray's files.
+        api_key: the key that clients send; None leaves it to the one kept in `home`.
+        host: the address that the HTTP server binds.
+        port: its port.
+        ray_address: a cluster to join, ``host:port`` or ``auto``; None starts a local one.
+        database_url: of the journal, in SQLAlchemy's form.
+        capture_content: ``full`` keeps prompts and answers in the journal, ``metadata`` only figures.
+        embedded_weights: the embedded model's weights, when they are already on this machine.
+        max_body_bytes: the largest request body that is accepted.
+        log_level: of our own loggers.
+    """
+
+    home: Path
+    database_url: str = field(repr=False)  # may hold a password
+    api_key: str | None = field(default=None, repr=False)
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    ray_address: str | None = None
+    capture_content: Content = "full"
+    embedded_weights: Path | None = None
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    log_level: str = "WARNING"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings and create the state folder (mode 0700) when it is missing.
+
+        Raises:
+            SetupError: a variable has a value that cannot be used, or the folder cannot be created.
+        """
+        env = os.environ if environ is None else environ
+        home = _home(env)
+        return cls(
+            home=home,
+            database_url=_text(env, "STELLARATOR_DATABASE_URL") or f"sqlite:///{home / 'journal.db'}",
+            api_key=_text(env, "STELLARATOR_API_KEY"),
+            host=_text(env, "STELLARATOR_HOST") or "127.0.0.1",
+            port=_number(env, "STELLARATOR_PORT", DEFAULT_PORT, 1, 65535),
+            ray_address=_ray_address(env),
+            capture_content=cast(
+                "Content", _choice(env, "STELLARATOR_CAPTURE_CONTENT", ("full", "metadata"), "full")
+            ),
+            embedded_weights=_existing_file(env, "STELLARATOR_EMBEDDED_WEIGHTS"),
+            max_body_bytes=_number(env, "STELLARATOR_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 1024, 2**40),
+            log_level=_choice(env, "STELLARATOR_LOG_LEVEL", LOG_LEVELS, "WARNING"),
+        )
+
+    def folder(self, *parts: str) -> Path:
+        """A folder in the state folder, created with mode 0700 when it is missing."""
+        return _private_folder(self.home.joinpath(*parts), "STELLARATOR_HOME")
+
+    @property
+    def ray_token_file(self) -> Path:
+        """Where a local Ray's token is kept, mode 0600."""
+        return self.home / "ray-token"
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """What the standard ``OTEL_*`` variables ask for. Exporters read addresses, headers and times themselves.
+
+    Attributes:
+        enabled: an OTLP endpoint is set and the SDK is not disabled.
+        protocol: how spans are sent; without a word about it, gRPC on port 4317 and HTTP elsewhere.
+        service: the service's name.
+        content: whether spans carry prompts and answers; off unless asked for by name.
+        timeout_given: whether the exporter's timeout was set by hand.
+    """
+
+    enabled: bool = False
+    protocol: Protocol = "http/protobuf"
+    service: str = "stellarator"
+    content: bool = False
+    timeout_given: bool = False
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> TelemetrySettings:
+        """Read them.
+
+        Raises:
+            SetupError: the protocol is one that nobody speaks.
+        """
+        env = os.environ if environ is None else environ
+        endpoint = _either(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+        protocol = _either(env, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+        usual = "grpc" if endpoint.rstrip("/").endswith(":4317") else "http/protobuf"
+        if protocol not in ("", "grpc", "http/protobuf"):
+            raise SetupError(
+                f"OTEL_EXPORTER_OTLP_PROTOCOL is `{protocol}`; set it to `grpc` or `http/protobuf`, or unset it."
+            )
+        return cls(
+            enabled=bool(endpoint) and not _yes(env, "OTEL_SDK_DISABLED"),
+            protocol=cast("Protocol", protocol or usual),
+            service=_text(env, "OTEL_SERVICE_NAME") or "stellarator",
+            content=_yes(env, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
+            timeout_given=bool(
+                _either(env, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
+            ),
+        )
+
+
+def secret(name: str) -> str | None:
+    """The value of the variable that a workflow names in `api_key_env`; None when it is unset or empty."""
+    return os.environ.get(name) or None
+
+
+def worker_environment(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What every Ray process of a local session must have in its environment.
+
+    Processes inherit their starter's whole environment besides; this is what has to be there in any case, and
+    what a `ray start` by hand needs as well.
+    """
+    env = os.environ if environ is None else environ
+    wanted = {
+        **_RAY,
+        **_LITELLM,
+        "RAY_AUTH_TOKEN_PATH": str(settings.ray_token_file),
+        "STELLARATOR_HOME": str(settings.home),
+        "STELLARATOR_HOST": settings.host,
+        "STELLARATOR_PORT": str(settings.port),
+        "STELLARATOR_DATABASE_URL": settings.database_url,
+        "STELLARATOR_CAPTURE_CONTENT": settings.capture_content,
+        "STELLARATOR_MAX_BODY_BYTES": str(settings.max_body_bytes),
+        "STELLARATOR_LOG_LEVEL": settings.log_level,
+        **{name: value for name, value in env.items() if name.startswith("OTEL_")},
+    }
+    if settings.api_key:
+        wanted["STELLARATOR_API_KEY"] = settings.api_key
+    if settings.embedded_weights:
+        wanted["STELLARATOR_EMBEDDED_WEIGHTS"] = str(settings.embedded_weights)
+    return wanted
+
+
+_RAY = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Despite its name: off means that the node's address is 127.0.0.1, so Ray's ports bind loopback only.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_ROTATION_MAX_BYTES": str(8 * 1024 * 1024),
+    "RAY_ROTATION_BACKUP_COUNT": "2",
+    "RAY_SCHEDULER_EVENTS": "0",
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+}
+_LITELLM = {
+    # Without these its import asks the network for price lists and headers.
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    "LITELLM_LOCAL_BLOG_POSTS": "true",
+}
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """This process' environment with `values` over it; put back as it was at the end."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    given = _text(env, "STELLARATOR_HOME")
+    path = Path(given).expanduser() if given else platformdirs.user_data_path("stellarator", appauthor=False)
+    return _private_folder(path.absolute(), "STELLARATOR_HOME")
+
+
+def _private_folder(path: Path, variable: str) -> Path:
+    # A folder that is already there keeps its mode: it may be one that the user shares on purpose.
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(
+            f"The folder {path} cannot be created ({error.strerror}). Set {variable} to a folder that you may write."
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise SetupError(f"The folder {path} cannot be written. Set {variable} to one that you may write.")
+    return path
+
+
+def _ray_address(env: Mapping[str, str]) -> str | None:
+    address = _text(env, "STELLARATOR_RAY_ADDRESS")
+    if address and "://" in address:
+        raise SetupError(
+            f"STELLARATOR_RAY_ADDRESS is `{address}`; Ray Client addresses are not supported. "
+            "Set it to the cluster's own `host:port` (6379 by default), or to `auto` on one of its machines."
+        )
+    return address
+
+
+def _existing_file(env: Mapping[str, str], name: str) -> Path | None:
+    text = _text(env, name)
+    if text is None:
+        return None
+    path = Path(text).expanduser().absolute()
+    if not path.is_file():
+        raise SetupError(f"{name} is `{text}`, which is not a file. Set it to the file, or unset it.")
+    return path
+
+
+def _text(env: Mapping[str, str], name: str) -> str | None:
+    return env.get(name, "").strip() or None
+
+
+def _either(env: Mapping[str, str], first: str, second: str) -> str:
+    return _text(env, first) or _text(env, second) or ""
+
+
+def _yes(env: Mapping[str, str], name: str) -> bool:
+    return env.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
+    value = _text(env, name) or default
+    match = next((choice for choice in allowed if choice.lower() == value.lower()), None)
+    if match is None:
+        raise SetupError(f"{name} is `{value}`; set it to one of {', '.join(allowed)}, or unset it.")
+    return match
+
+
+def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = _text(env, name)
+    if text is None:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise SetupError(f"{name} is `{text}`; set it to a whole number from {low} to {high}, or unset it.")
+    return value
