@@ -10,12 +10,12 @@ happens to the collector itself, unfinished calls are cancelled on the way out. 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Protocol
 
 from workflows.collecting import decide
-from workflows.errors import LaneLost, StellaratorError
+from workflows.errors import StellaratorError
 from workflows.flow import Answered, Call, Cancelled, Collected, EndedBy, Failed, Outcome
 from workflows.messages import Usage
 from workflows.policy import Collect
@@ -25,6 +25,9 @@ STOP_REPORT_SECONDS = 1.0
 
 CHARACTERS_PER_TOKEN = 4
 """A rule of thumb for what a call sent when nobody reported; such usage is marked as estimated."""
+
+
+OnOutcome = Callable[[Call, Outcome], Awaitable[None]]
 
 
 class Pending(Protocol):
@@ -41,44 +44,36 @@ class Pending(Protocol):
 
 
 async def collect(
-    pending: Mapping[Call, Pending],
-    policy: Collect,
-    on_outcome: Callable[[Call, Outcome], Awaitable[None]],
+    flying: Sequence[tuple[Call, Pending]], policy: Collect, on_outcome: OnOutcome
 ) -> Collected:
     """Wait for the calls as `policy` says; report each outcome as it arrives; return all of them, in order.
 
     `on_outcome` is awaited for every outcome, concurrently, before it counts: it puts it into the journal.
     """
     began = monotonic()
-    tasks = {
-        asyncio.ensure_future(_settle(call, flying, began, on_outcome)): call
-        for call, flying in pending.items()
-    }
+    tasks = [asyncio.ensure_future(_settle(call, pending, began, on_outcome)) for call, pending in flying]
     try:
         ended_by = await _wait(set(tasks), policy, began)
-        if stragglers := [task for task in tasks if not task.done()]:
-            reason = "straggler" if ended_by == "quorum" else "deadline"
-            await _stop(stragglers, {task: pending[tasks[task]] for task in stragglers}, reason)
+        reason = "straggler" if ended_by == "quorum" else "deadline"
+        await _stop(
+            [(task, p) for task, (_, p) in zip(tasks, flying, strict=True) if not task.done()], reason
+        )
         outcomes = [
-            task.result()
-            if task.done() and not task.cancelled()
-            else await _unheard(tasks[task], ended_by, began, on_outcome)
-            for task in tasks
+            await _unheard(call, reason, began, on_outcome) if task.cancelled() else task.result()
+            for task, (call, _) in zip(tasks, flying, strict=True)
         ]
         return Collected(tuple(outcomes), ended_by)
     finally:
-        for task, call in tasks.items():
+        for task, (_, pending) in zip(tasks, flying, strict=True):
             if not task.done() or task.cancelled():
-                pending[call].cancel()
+                pending.cancel()
                 task.cancel()
 
 
-async def _settle(
-    call: Call, flying: Pending, began: float, on_outcome: Callable[[Call, Outcome], Awaitable[None]]
-) -> Outcome:
+async def _settle(call: Call, pending: Pending, began: float, on_outcome: OnOutcome) -> Outcome:
     """Wait for one call; a lost process becomes a failure of this call only."""
     try:
-        outcome = await flying.result()
+        outcome = await pending.result()
     except StellaratorError as error:
         outcome = Failed(call.step_id, error.failure(), monotonic() - began, model=call.model)
     await on_outcome(call, outcome)
@@ -93,29 +88,25 @@ async def _wait(tasks: set[asyncio.Task[Outcome]], policy: Collect, began: float
         verdict = decide(policy, elapsed=now, pending=len(waiting), answered_at=answered_at)
         if not isinstance(verdict, float):
             return verdict
-        done, waiting = await asyncio.wait(
-            waiting, timeout=verdict, return_when=asyncio.FIRST_COMPLETED
-        )
+        done, waiting = await asyncio.wait(waiting, timeout=verdict, return_when=asyncio.FIRST_COMPLETED)
         now = monotonic() - began
         answered_at += [now for task in done if isinstance(task.result(), Answered)]
 
 
-async def _stop(
-    stragglers: list[asyncio.Task[Outcome]], flying: Mapping[asyncio.Task[Outcome], Pending], reason: str
-) -> None:
-    for task in stragglers:
-        flying[task].stop(reason)
-    await asyncio.wait(stragglers, timeout=STOP_REPORT_SECONDS)
-    for task in stragglers:
+async def _stop(stragglers: Sequence[tuple[asyncio.Task[Outcome], Pending]], reason: str) -> None:
+    if not stragglers:
+        return
+    for _, pending in stragglers:
+        pending.stop(reason)
+    tasks = [task for task, _ in stragglers]
+    await asyncio.wait(tasks, timeout=STOP_REPORT_SECONDS)
+    for task in tasks:
         task.cancel()
-    await asyncio.wait(stragglers)
+    await asyncio.wait(tasks)
 
 
-async def _unheard(
-    call: Call, ended_by: EndedBy, began: float, on_outcome: Callable[[Call, Outcome], Awaitable[None]]
-) -> Outcome:
+async def _unheard(call: Call, reason: str, began: float, on_outcome: OnOutcome) -> Outcome:
     """The record of a stopped call that did not report."""
-    reason = "straggler" if ended_by == "quorum" else "deadline"
     outcome = Cancelled(call.step_id, reason, monotonic() - began, sent(call), call.model)
     await on_outcome(call, outcome)
     return outcome
@@ -125,8 +116,3 @@ def sent(call: Call) -> Usage:
     """An estimate of what a call sent, for one whose provider never reported."""
     characters = sum(len(message.text) for message in call.request.messages)
     return Usage(input_tokens=-(-characters // CHARACTERS_PER_TOKEN), estimated=True)
-
-
-def lost(call: Call, seconds: float) -> Failed:
-    """The outcome of a call whose process died."""
-    return Failed(call.step_id, LaneLost().failure(), seconds, sent(call), call.model)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from workflows.errors import Failure
 from workflows.messages import ChatRequest, Completion, ToolCall, ToolResult, Usage
@@ -148,6 +148,21 @@ class ToolOutcome:
 
 Step: TypeAlias = Call | FanOut | UseTools
 Flow: TypeAlias = Generator[Step, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Returned(Generic[T]):
+    """A flow ended with this value."""
+
+    value: T
+
+
+def advance(flow: Flow[T], outcome: object = None) -> Step | Returned[T]:
+    """Send a flow what its last step came to (None at the beginning); return its next step or its end."""
+    try:
+        return flow.send(outcome)
+    except StopIteration as stop:
+        return Returned(stop.value)
 
 
 def ask(call: Call) -> Flow[Outcome]:

@@ -1,0 +1,37 @@
+"""The plain Ray task behind a branch that declares resources of its own.
+
+Its body is one ``asyncio.run``: Ray refuses ``async def`` tasks, and cannot interrupt a task that blocks in I/O,
+but one whose main thread runs an event loop is cancelled at once. A process of its own costs 60 MB and more; a
+branch without `resources` runs on a lane instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from actors.flights import Stopped
+from actors.models.factory import ModelFactory
+from actors.orders import CallOrder
+from actors.perform import perform
+from cluster import telemetry
+from cluster.settings import secret
+from workflows.flow import Outcome
+
+
+def run_branch(order: CallOrder, embedded_url: Callable[[], Awaitable[str]]) -> Outcome:
+    """Make one call in this process and return its outcome."""
+    telemetry.setup("branch")
+    try:
+        return asyncio.run(_call(order, embedded_url))
+    finally:
+        telemetry.flush()
+
+
+async def _call(order: CallOrder, embedded_url: Callable[[], Awaitable[str]]) -> Outcome:
+    models = ModelFactory(secrets=secret, embedded_url=embedded_url)
+    try:
+        model = models.model(order.call.model, order.models)
+        return await perform(model, order.call, Stopped(), order.traceparent)
+    finally:
+        await models.aclose()

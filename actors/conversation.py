@@ -1,0 +1,184 @@
+"""Drive one run where the client is answered: perform the steps that `workflows.fusion.converse` yields.
+
+The main LLM is streamed by this very process, so that no token crosses Ray; a call of a mounted tool goes to a
+coordinator. Closing the iterator, or cancelling whoever reads it, stops everything down to the upstream sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from time import monotonic, time
+from typing import Protocol
+
+from actors import spans
+from actors.models.factory import ModelFactory
+from actors.orders import PanelOrder
+from actors.panel_run import broken
+from actors.perform import Hearing, listen
+from actors.recorder import Journal, Recorder
+from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, RunRequest
+from workflows.errors import Failure, StellaratorError
+from workflows.flow import Call, Cancelled, Failed, FanOut, Outcome, Returned, ToolOutcome, ToolUse, UseTools, advance
+from workflows.fusion import MAIN, Answer, converse, mounted_tools
+from workflows.loading import content_hash
+from workflows.messages import Delta, Usage
+from workflows.relay import Relay
+from workflows.spec import WorkflowSpec
+
+
+class Panels(Protocol):
+    """Where mounted tools are carried out."""
+
+    async def convene(self, order: PanelOrder) -> ToolOutcome:
+        """Carry out one tool call; cancelling the caller cancels it. Raises only errors of our tree."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run has used so far; the cost is None once any price is unknown."""
+
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = 0.0
+
+    def add(self, usage: Usage, cost_usd: float | None) -> None:
+        """Count one more call."""
+        self.usage += usage
+        self.cost_usd = None if self.cost_usd is None or cost_usd is None else self.cost_usd + cost_usd
+
+
+class Conversations:
+    """Answers runs of one workflow."""
+
+    def __init__(self, spec: WorkflowSpec, models: ModelFactory, panels: Panels, journal: Journal) -> None:
+        self.spec = spec
+        self.hash = content_hash(spec)
+        self.models = models
+        self.panels = panels
+        self.journal = journal
+
+    async def answer(self, run: RunRequest) -> AsyncIterator[AnswerEvent]:
+        """Answer one request: `AnswerStarted`, deltas, then `AnswerFinished` or `AnswerFailed`."""
+        async with aclosing(Conversation(self, run).events()) as events:
+            async for event in events:
+                yield event
+
+
+class Conversation:
+    """One run being answered."""
+
+    def __init__(self, home: Conversations, run: RunRequest) -> None:
+        self._home = home
+        self._run = run
+        self._recorder = Recorder(home.journal, run.run_id)
+        self._relay = Relay(frozenset(mounted_tools(home.spec, run)))
+        self._totals = Totals()
+        self._began = monotonic()
+        self._open: Hearing | None = None
+        self._span = spans.workflow(home.spec, run)
+
+    async def events(self) -> AsyncIterator[AnswerEvent]:
+        """Everything that the client may see."""
+        self._recorder.run_started(self._run, self._home.hash, spans.trace_id(self._span))
+        self._recorder.group_started(MAIN, "main", "main", self._home.spec.main.model)
+        try:
+            yield AnswerStarted(
+                run_id=self._run.run_id, model=self._run.virtual_model, created=int(time())
+            )
+            async with aclosing(self._drive()) as deltas:
+                async for delta in deltas:
+                    yield delta
+        except (GeneratorExit, asyncio.CancelledError):
+            self._abandoned("client")
+            raise
+
+    async def _drive(self) -> AsyncIterator[AnswerEvent]:
+        flow = converse(self._home.spec, self._run)
+        step = advance(flow)
+        while not isinstance(step, Returned):
+            match step:
+                case UseTools(uses):
+                    outcomes = await asyncio.gather(*(self._use(use) for use in uses))
+                    step = advance(flow, tuple(outcomes))
+                case Call():
+                    async with aclosing(self._turn(step)) as turn:
+                        async for delta in turn:
+                            yield delta
+                    step = advance(flow, self._outcome)
+                case FanOut():
+                    raise AssertionError("the main LLM fans nothing out; its tools do")
+        yield await self._ending(step.value)
+
+    async def _turn(self, call: Call) -> AsyncIterator[Delta]:
+        """Stream one turn of the main LLM through the relay; leaves its outcome in `_outcome`."""
+        hearing = self._open = Hearing(call)
+        self._recorder.call_started(call)
+        span = spans.chat(call, spans.traceparent(self._span))
+        try:
+            model = self._home.models.model(call.model, self._home.spec.models)
+            async with aclosing(listen(model, hearing)) as items:
+                async for item in items:
+                    for delta in self._relay.feed(item):
+                        yield delta
+            self._outcome: Outcome = hearing.answered()
+            self._totals.add(self._outcome.completion.usage, self._outcome.completion.cost_usd)
+        except StellaratorError as error:
+            self._outcome = hearing.failed(error.failure())
+            self._totals.add(self._outcome.usage, None)
+        except (GeneratorExit, asyncio.CancelledError):
+            spans.end(span, hearing.cancelled("client"))
+            raise
+        self._open = None
+        spans.end(span, self._outcome)
+        await self._recorder.call_ended(self._outcome)
+
+    async def _use(self, use: ToolUse) -> ToolOutcome:
+        run, spec = self._run, self._home.spec
+        order = PanelOrder(
+            run.run_id, use, spec, seed_of(run.run_id, use.step_id), spans.traceparent(self._span)
+        )
+        try:
+            outcome = await self._home.panels.convene(order)
+        except StellaratorError as error:
+            outcome = broken(use.call.id, error.failure())
+            self._recorder.step_failed(use.step_id, error.failure(), monotonic() - self._began)
+        self._totals.add(outcome.usage, outcome.cost_usd)
+        return outcome
+
+    async def _ending(self, result: Answer | Failed | Cancelled) -> AnswerFinished | AnswerFailed:
+        seconds = monotonic() - self._began
+        if not isinstance(result, Answer):
+            failure = result.failure if isinstance(result, Failed) else Failure("cancelled", result.reason)
+            self._recorder.step_failed(MAIN, failure, seconds)
+            self._recorder.run_failed(failure)
+            spans.end_failed(self._span, failure)
+            return AnswerFailed(failure=failure)
+        finished = AnswerFinished(
+            message=self._relay.message,
+            finish_reason=result.completion.finish_reason,
+            usage=result.usage,
+            total_usage=self._totals.usage,
+            cost_usd=self._totals.cost_usd,
+            panel=result.panel,
+        )
+        self._recorder.group_finished(MAIN, seconds, result.completion)
+        await self._recorder.run_finished(finished)
+        spans.end_workflow(self._span, finished)
+        return finished
+
+    def _abandoned(self, reason: str) -> None:
+        """Record that nobody waits for the answer any more."""
+        if self._open is not None:
+            turn = self._open
+            self._recorder.step_cancelled(turn.call.step_id, reason, turn.seconds, turn.used())
+        self._recorder.step_cancelled(MAIN, reason, monotonic() - self._began)
+        self._recorder.run_cancelled(reason)
+        spans.end_failed(self._span, Failure("cancelled", reason))
+
+
+def seed_of(run_id: str, step_id: str) -> int:
+    """A seed that is the same whenever this step of this run is carried out."""
+    return int.from_bytes(hashlib.sha256(f"{run_id}/{step_id}".encode()).digest()[:8], "big")

@@ -1,0 +1,107 @@
+"""The coordinator: an async actor that runs panels, one per call of a fusion tool.
+
+Runs are sharded over coordinators by their id. A coordinator owns its runs' branch calls and keeps their leases;
+when it is restarted in the middle of a panel, Ray calls `convene` again, and it reads the journal first: what is
+finished is not done again, what is in flight on a lane is joined.
+
+Undecorated: `actors.runs` makes it a Ray actor with the numbers of `cluster.roles`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from actors.orders import PanelOrder
+from actors.panel_run import Lanes, PanelRun
+from actors.recorder import Journal, Recorder
+from cluster import telemetry
+from workflows.events import Event, StepFinished
+from workflows.flow import ToolOutcome
+from workflows.replay import finished_steps
+
+LEASE_SECONDS = 10.0
+
+
+class History(Journal, Protocol):
+    """A journal that can be read, too."""
+
+    async def events(self, run_id: str) -> tuple[Event, ...]:
+        """Everything that is known of a run."""
+
+
+class LeasedLanes(Lanes, Protocol):
+    """Lanes whose calls live on while their lease is renewed."""
+
+    def renew(self, run_ids: tuple[str, ...], lease: float) -> None:
+        """Keep these runs' calls alive."""
+
+    def release(self, run_id: str) -> None:
+        """Forget a run that is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a coordinator works with."""
+
+    journal: History
+    lanes: LeasedLanes
+    restarted: bool
+
+
+class Coordinator:
+    """Runs panels."""
+
+    def __init__(self, connect: Callable[[], Parts]) -> None:
+        telemetry.setup("coordinator")
+        self._parts = connect()
+        self._running: dict[str, int] = {}
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def convene(self, order: PanelOrder) -> ToolOutcome:
+        """Carry out one call of a fusion tool. Cancelling it stops the branches and closes their sockets."""
+        done = await self._done(order.run_id)
+        async with self._leased(order.run_id):
+            recorder = Recorder(self._parts.journal, order.run_id)
+            return await PanelRun(order, self._parts.lanes, recorder, done).run()
+
+    async def running(self) -> int:
+        """How many runs have a panel under way here."""
+        return len(self._running)
+
+    async def close(self) -> None:
+        """Send the last spans."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._renewing
+        await asyncio.to_thread(telemetry.flush)
+
+    async def _done(self, run_id: str) -> Mapping[str, StepFinished]:
+        """Steps that an earlier life of this actor finished; a first life need not ask."""
+        if not self._parts.restarted:
+            return {}
+        return finished_steps(await self._parts.journal.events(run_id))
+
+    @asynccontextmanager
+    async def _leased(self, run_id: str) -> AsyncIterator[None]:
+        if self._renewing is None:
+            self._renewing = asyncio.ensure_future(self._renew())
+        self._running[run_id] = self._running.get(run_id, 0) + 1
+        try:
+            yield
+        finally:
+            self._running[run_id] -= 1
+            if not self._running[run_id]:
+                del self._running[run_id]
+                self._parts.lanes.release(run_id)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            if self._running:
+                self._parts.lanes.renew(tuple(self._running), LEASE_SECONDS)

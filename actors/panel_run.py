@@ -1,0 +1,136 @@
+"""Drive one panel: perform the steps that `workflows.panel.convene` yields.
+
+The driver is where fan-out, journal, replay and cancellation meet, so that no flow has to know of them. A step
+that the journal already has is not performed again: its recorded outcome is sent to the flow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from time import monotonic
+from typing import Protocol
+
+from actors import spans
+from actors.collect import Pending, collect, sent
+from actors.orders import CallOrder, PanelOrder, needed_models
+from actors.recorder import Recorder
+from workflows.errors import Failure, StellaratorError
+from workflows.events import StepFinished
+from workflows.flow import Answered, Call, Collected, FanOut, Outcome, Returned, ToolOutcome, UseTools, advance
+from workflows.messages import Text, ToolResult
+from workflows.panel import convene
+from workflows.policy import Collect
+
+
+class Lanes(Protocol):
+    """Where calls are made."""
+
+    async def order(self, order: CallOrder) -> Pending:
+        """Have a call made; return at once."""
+
+
+class Recorded:
+    """A call whose outcome the journal already has."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+
+    async def result(self) -> Outcome:
+        """The recorded outcome."""
+        return self._outcome
+
+    def stop(self, reason: str) -> None:
+        """Nothing is under way."""
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+
+class PanelRun:
+    """One panel being carried out."""
+
+    def __init__(
+        self, order: PanelOrder, lanes: Lanes, recorder: Recorder, done: Mapping[str, StepFinished]
+    ) -> None:
+        self._order = order
+        self._lanes = lanes
+        self._recorder = recorder
+        self._done = done
+        self._open: dict[str, tuple[Call, float]] = {}
+        self._traceparent = order.traceparent
+
+    async def run(self) -> ToolOutcome:
+        """Carry the panel out; every way in which it can go wrong but cancellation is a `ToolOutcome`."""
+        use = self._order.use
+        began = monotonic()
+        self._recorder.tool_started(use)
+        span = spans.tool(use, self._order.traceparent)
+        self._traceparent = spans.traceparent(span) or self._order.traceparent
+        try:
+            outcome = await self._drive()
+        except asyncio.CancelledError:
+            self._abandon("client")
+            self._recorder.step_cancelled(use.step_id, "client", monotonic() - began)
+            spans.end_failed(span, Failure("cancelled", "client"))
+            raise
+        except StellaratorError as error:
+            self._abandon("failed")
+            outcome = broken(use.call.id, error.failure())
+        spans.end_tool(span, outcome)
+        await self._recorder.tool_ended(use, outcome, monotonic() - began)
+        return outcome
+
+    async def _drive(self) -> ToolOutcome:
+        flow = convene(self._order.workflow, self._order.use, self._order.seed)
+        step = advance(flow)
+        while not isinstance(step, Returned):
+            match step:
+                case FanOut(calls, policy):
+                    step = advance(flow, await self._fan_out(calls, policy))
+                case Call():
+                    step = advance(flow, await self._ask(step))
+                case UseTools():
+                    raise AssertionError("a panel mounts no tools")
+        return step.value
+
+    async def _fan_out(self, calls: tuple[Call, ...], policy: Collect) -> Collected:
+        flying = await asyncio.gather(*(self._begin(call) for call in calls))
+        return await collect(list(zip(calls, flying, strict=True)), policy, self._ended)
+
+    async def _ask(self, call: Call) -> Outcome:
+        """One call is a fan-out of one."""
+        patience = Collect(quorum=1, grace=0.0, timeout=call.timeout or 0.0, deadline=float("inf"))
+        return (await self._fan_out((call,), patience)).outcomes[0]
+
+    async def _begin(self, call: Call) -> Pending:
+        if recorded := self._done.get(call.step_id):
+            return Recorded(_outcome(call, recorded))
+        self._recorder.call_started(call)
+        self._open[call.step_id] = (call, monotonic())
+        models = needed_models(self._order.workflow.models, call.model)
+        return await self._lanes.order(CallOrder(self._order.run_id, call, models, self._traceparent))
+
+    async def _ended(self, call: Call, outcome: Outcome) -> None:
+        if self._open.pop(call.step_id, None):
+            await self._recorder.call_ended(outcome)
+
+    def _abandon(self, reason: str) -> None:
+        """Record the calls that were stopped with us."""
+        for call, began in self._open.values():
+            self._recorder.step_cancelled(call.step_id, reason, monotonic() - began, sent(call))
+
+
+def broken(call_id: str, failure: Failure) -> ToolOutcome:
+    """The outcome of a tool that could not be carried out; the main LLM is told and answers alone."""
+    text = f"The tool could not be carried out ({failure.message}). Answer without it."
+    result = ToolResult(call_id, (Text(text),), is_error=True)
+    return ToolOutcome(result, "failed", detail={"failure": failure.code, "message": failure.message})
+
+
+def _outcome(call: Call, recorded: StepFinished) -> Outcome:
+    if recorded.completion is None:
+        raise AssertionError(f"step {call.step_id} finished without a completion")
+    return Answered(
+        call.step_id, recorded.completion, recorded.seconds, recorded.first_token_seconds, call.model
+    )

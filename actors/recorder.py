@@ -1,0 +1,211 @@
+"""Tells the journal what happens in one run, from whichever process it happens in.
+
+An event's id is made of the run, the step and what happened, so a process that repeats itself after a restart
+records nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import time
+from typing import Protocol
+
+from workflows.answer import AnswerFinished, RunRequest
+from workflows.errors import Failure
+from workflows.events import (
+    Event,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepCancelled,
+    StepFailed,
+    StepFinished,
+    StepKind,
+    StepStarted,
+)
+from workflows.flow import Answered, Call, Cancelled, Failed, Outcome, ToolOutcome, ToolUse
+from workflows.messages import Completion, Usage
+
+
+class Journal(Protocol):
+    """Where events go."""
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Store events; return when they are safe."""
+
+    def append_soon(self, events: Sequence[Event]) -> None:
+        """Store events shortly, in order with everything else from this process; return at once."""
+
+
+class Recorder:
+    """One run's pen."""
+
+    def __init__(self, journal: Journal, run_id: str) -> None:
+        self._journal = journal
+        self._run_id = run_id
+
+    def run_started(self, run: RunRequest, workflow_hash: str, trace_id: str) -> None:
+        """Record that a request was accepted."""
+        self._soon(
+            RunStarted(
+                id=f"{self._run_id}:started",
+                run_id=self._run_id,
+                at=time(),
+                virtual_model=run.virtual_model,
+                protocol=run.protocol,
+                request=run.request,
+                workflow_hash=workflow_hash,
+                trace_id=trace_id,
+                stream=run.stream,
+            )
+        )
+
+    async def run_finished(self, answer: AnswerFinished) -> None:
+        """Record the answer; return when it is safe."""
+        await self._journal.append(
+            [
+                RunFinished(
+                    id=f"{self._run_id}:ended",
+                    run_id=self._run_id,
+                    at=time(),
+                    finish_reason=answer.finish_reason,
+                    answer=answer.message.text,
+                    usage=answer.usage,
+                    total_usage=answer.total_usage,
+                    cost_usd=answer.cost_usd,
+                    panel=answer.panel,
+                )
+            ]
+        )
+
+    def run_failed(self, failure: Failure) -> None:
+        """Record that the client got an error."""
+        self._soon(
+            RunFailed(id=f"{self._run_id}:ended", run_id=self._run_id, at=time(), failure=failure)
+        )
+
+    def run_cancelled(self, reason: str) -> None:
+        """Record that the client went away, or the server was stopped."""
+        self._soon(
+            RunCancelled(id=f"{self._run_id}:ended", run_id=self._run_id, at=time(), reason=reason)
+        )
+
+    def group_started(self, step_id: str, kind: StepKind, name: str, model: str) -> None:
+        """Record the beginning of a step that holds others."""
+        self._soon(
+            StepStarted(
+                id=self._id(step_id, "started"),
+                run_id=self._run_id,
+                at=time(),
+                step_id=step_id,
+                parent_id="",
+                step_kind=kind,
+                name=name,
+                model=model,
+            )
+        )
+
+    def group_finished(self, step_id: str, seconds: float, completion: Completion | None) -> None:
+        """Record the end of a step that holds others."""
+        self._soon(
+            StepFinished(
+                id=self._id(step_id, "ended"),
+                run_id=self._run_id,
+                at=time(),
+                step_id=step_id,
+                seconds=seconds,
+                model=completion.model if completion else "",
+            )
+        )
+
+    def call_started(self, call: Call) -> None:
+        """Record that an LLM call was ordered."""
+        self._soon(
+            StepStarted(
+                id=self._id(call.step_id, "started"),
+                run_id=self._run_id,
+                at=time(),
+                step_id=call.step_id,
+                parent_id=call.parent_id,
+                step_kind=call.kind,
+                name=call.name,
+                model=call.model,
+                request=call.request,
+            )
+        )
+
+    async def call_ended(self, outcome: Outcome) -> None:
+        """Record a call's outcome; an answer is safe when this returns."""
+        event = self._ended(outcome)
+        if isinstance(event, StepFinished):
+            await self._journal.append([event])
+        else:
+            self._soon(event)
+
+    def tool_started(self, use: ToolUse) -> None:
+        """Record that a mounted tool was called."""
+        self._soon(
+            StepStarted(
+                id=self._id(use.step_id, "started"),
+                run_id=self._run_id,
+                at=time(),
+                step_id=use.step_id,
+                parent_id=use.parent_id,
+                step_kind="tool",
+                name=use.tool,
+                call=use.call,
+            )
+        )
+
+    async def tool_ended(self, use: ToolUse, outcome: ToolOutcome, seconds: float) -> None:
+        """Record a mounted tool's result; it is safe when this returns."""
+        await self._journal.append(
+            [
+                StepFinished(
+                    id=self._id(use.step_id, "ended"),
+                    run_id=self._run_id,
+                    at=time(),
+                    step_id=use.step_id,
+                    status="ok" if outcome.status == "ran" else outcome.status,
+                    seconds=seconds,
+                    result=outcome.result,
+                    detail={**outcome.detail, "status": outcome.status},
+                )
+            ]
+        )
+
+    def step_cancelled(self, step_id: str, reason: str, seconds: float, usage: Usage | None = None) -> None:
+        """Record that a step was stopped."""
+        self._soon(self._ended(Cancelled(step_id, reason, seconds, usage or Usage())))
+
+    def step_failed(self, step_id: str, failure: Failure, seconds: float) -> None:
+        """Record that a step ended without a result."""
+        self._soon(self._ended(Failed(step_id, failure, seconds)))
+
+    def _ended(self, outcome: Outcome) -> StepFinished | StepFailed | StepCancelled:
+        common = {
+            "id": self._id(outcome.step_id, "ended"),
+            "run_id": self._run_id,
+            "at": time(),
+            "step_id": outcome.step_id,
+            "seconds": outcome.seconds,
+        }
+        match outcome:
+            case Answered(completion=completion):
+                return StepFinished(
+                    **common,
+                    model=completion.model or outcome.model,
+                    first_token_seconds=outcome.first_token_seconds,
+                    completion=completion,
+                )
+            case Failed(failure=failure):
+                return StepFailed(**common, failure=failure, model=outcome.model, usage=outcome.usage)
+            case Cancelled(reason=reason):
+                return StepCancelled(**common, reason=reason, model=outcome.model, usage=outcome.usage)
+
+    def _id(self, step_id: str, what: str) -> str:
+        return f"{self._run_id}:{step_id}:{what}"
+
+    def _soon(self, event: Event) -> None:
+        self._journal.append_soon([event])

@@ -1,0 +1,106 @@
+"""The journal, reached from any process: batches what this process has to say and sends one batch at a time.
+
+One batch is in flight at a time, so order is kept and batches grow by themselves under load. Memory is bounded:
+past `MAX_WAITING` events that nobody acknowledged, recording fails loudly instead of dropping silently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from ray.actor import ActorHandle
+
+from actors.journal.actor import JournalActor
+from actors.journal.store import Recorded, RunQuery
+from actors.runs.errors import translated
+from workflows.errors import JournalUnavailable
+from workflows.events import Event
+from workflows.replay import RunSummary
+
+MAX_WAITING = 50_000
+LINGER_SECONDS = 0.01
+"""How long an event that nobody waits for may linger, so that it travels with others."""
+ATTEMPTS = 8
+
+
+class RemoteJournal:
+    """The journal actor's typed face."""
+
+    def __init__(self, actor: ActorHandle[JournalActor]) -> None:
+        self._actor = actor
+        self._waiting: list[Event] = []
+        self._safe: list[asyncio.Future[None]] = []
+        self._sender: asyncio.Task[None] | None = None
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Store events, after everything said before; return when they are committed."""
+        safe = asyncio.get_running_loop().create_future()
+        self._safe.append(safe)
+        self.append_soon(events)
+        await safe
+
+    def append_soon(self, events: Sequence[Event]) -> None:
+        """Store events shortly, in order; return at once."""
+        if len(self._waiting) > MAX_WAITING:
+            raise JournalUnavailable("the journal has not answered for too long")
+        self._waiting.extend(events)
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.ensure_future(self._send_all())
+
+    async def flush(self) -> None:
+        """Return when everything said so far is committed."""
+        await self.append(())
+
+    async def events(self, run_id: str) -> tuple[Event, ...]:
+        """Everything that is known of a run."""
+        async with translated(JournalUnavailable):
+            recorded: tuple[Recorded, ...] = await self._actor.events.remote(run_id)
+        return tuple(item.event for item in recorded)
+
+    async def tail(self, run_id: str, after: int, within: float) -> tuple[Recorded, ...]:
+        """Return a run's events newer than `after`; wait for them up to `within` seconds."""
+        async with translated(JournalUnavailable):
+            newer: tuple[Recorded, ...] = await self._actor.tail.remote(run_id, after, within)
+            return newer
+
+    async def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
+        """Return runs, newest first."""
+        async with translated(JournalUnavailable):
+            found: tuple[RunSummary, ...] = await self._actor.runs.remote(query)
+            return found
+
+    async def _send_all(self) -> None:
+        if not self._safe:
+            await asyncio.sleep(LINGER_SECONDS)
+        while self._waiting or self._safe:
+            batch, self._waiting = self._waiting, []
+            safe, self._safe = self._safe, []
+            try:
+                await self._send(batch)
+            except JournalUnavailable as error:
+                _resolve(safe, error)
+            else:
+                _resolve(safe, None)
+
+    async def _send(self, batch: list[Event]) -> None:
+        """Send one batch; events carry unique ids, so sending twice stores once."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with translated(JournalUnavailable):
+                    await self._actor.append.remote(batch)
+                return
+            except JournalUnavailable:
+                if attempt == ATTEMPTS:
+                    raise
+                await asyncio.sleep(min(0.1 * 2**attempt, 5.0))
+
+
+def _resolve(waiting: list[asyncio.Future[None]], error: JournalUnavailable | None) -> None:
+    for future in waiting:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

@@ -1,0 +1,153 @@
+"""Lanes, reached from a coordinator: choose one, have it make a call, keep its lease, stop it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from time import monotonic
+
+import ray
+from ray import ObjectRef
+from ray.actor import ActorHandle
+
+from actors.branch import run_branch
+from actors.collect import Pending
+from actors.lane import Lane
+from actors.models.factory import needs_litellm
+from actors.orders import CallOrder
+from actors.runs.embedded import embedded_url
+from actors.runs.errors import translated
+from actors.supervisor import LaneKind, Supervisor
+from cluster import roles
+from workflows.errors import ClusterError, LaneLost
+from workflows.flow import Cancelled, Outcome
+
+LaneHandle = ActorHandle[Lane]
+FRESH_SECONDS = 2.0
+"""How old the list of lanes may be."""
+
+branch_task = ray.remote(run_branch)
+
+
+class OnLane:
+    """A call that a lane makes."""
+
+    def __init__(self, lane: LaneHandle, order: CallOrder, landed: Callable[[], None]) -> None:
+        self._lane = lane
+        self._order = order
+        self._ref: ObjectRef[Outcome] = lane.call.remote(order)
+        self._landed = landed
+
+    async def result(self) -> Outcome:
+        """The outcome; `LaneLost` when the lane died."""
+        try:
+            async with translated(LaneLost):
+                return await self._ref
+        finally:
+            self._landed()
+
+    def stop(self, reason: str) -> None:
+        """Ask the lane to stop the call and report what it used."""
+        self._lane.stop.remote(self._order.run_id, (self._order.call.step_id,), reason)
+
+    def cancel(self) -> None:
+        """Give the call up; the lane closes its socket."""
+        ray.cancel(self._ref)
+
+
+class AsTask:
+    """A call that a Ray task of its own makes, on the resources that it declared."""
+
+    def __init__(self, order: CallOrder) -> None:
+        self._order = order
+        self._began = monotonic()
+        self._reason = "cancelled"
+        options = roles.BRANCH_TASK.options(**_resources(dict(order.call.resources)))
+        self._ref: ObjectRef[Outcome] = branch_task.options(**options).remote(order, embedded_url)
+
+    async def result(self) -> Outcome:
+        """The outcome; `LaneLost` when the worker died."""
+        try:
+            async with translated(LaneLost):
+                return await self._ref
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            call = self._order.call
+            return Cancelled(call.step_id, self._reason, monotonic() - self._began, model=call.model)
+
+    def stop(self, reason: str) -> None:
+        """Cancel the task; its body is one ``asyncio.run``, which Ray can interrupt."""
+        self._reason = reason
+        ray.cancel(self._ref)
+
+    def cancel(self) -> None:
+        """Give the call up."""
+        ray.cancel(self._ref)
+
+
+class RemoteLanes:
+    """All lanes, as one coordinator sees them."""
+
+    def __init__(self, supervisor: ActorHandle[Supervisor]) -> None:
+        self._supervisor = supervisor
+        self._lanes: dict[LaneKind, Mapping[str, LaneHandle]] = {}
+        self._listed: dict[LaneKind, float] = {}
+        self._in_flight: dict[str, int] = {}
+        self._homes: dict[tuple[str, str], str] = {}
+
+    async def order(self, order: CallOrder) -> Pending:
+        """Have a call made: on the least busy lane, or as a task when it declares resources."""
+        if order.call.resources:
+            return AsTask(order)
+        kind: LaneKind = "litellm" if needs_litellm(order.models) else "light"
+        lanes = await self._list(kind)
+        name = self._homes.get((order.run_id, order.call.step_id)) or self._least_busy(lanes)
+        self._in_flight[name] = self._in_flight.get(name, 0) + 1
+        return OnLane(lanes[name], order, lambda: self._land(name))
+
+    async def rejoin(self, run_id: str) -> None:
+        """Learn which lanes hold calls of a run from before a restart, so that they are joined there."""
+        for kind in ("light", "litellm"):
+            for name, lane in (await self._list(kind, create=False)).items():
+                async with translated(LaneLost):
+                    for step_id in await lane.held.remote(run_id):
+                        self._homes[run_id, step_id] = name
+
+    def renew(self, run_ids: tuple[str, ...], lease: float) -> None:
+        """Keep these runs' calls alive."""
+        for lanes in self._lanes.values():
+            for lane in lanes.values():
+                lane.renew.remote(run_ids, lease)
+
+    def release(self, run_id: str) -> None:
+        """Forget a run that is over."""
+        for key in [key for key in self._homes if key[0] == run_id]:
+            del self._homes[key]
+        for lanes in self._lanes.values():
+            for lane in lanes.values():
+                lane.release.remote(run_id)
+
+    async def _list(self, kind: LaneKind, *, create: bool = True) -> Mapping[str, LaneHandle]:
+        if not self._lanes.get(kind) or monotonic() - self._listed[kind] > FRESH_SECONDS:
+            async with translated(ClusterError):
+                self._lanes[kind] = await self._supervisor.lanes.remote(kind, create)
+            self._listed[kind] = monotonic()
+        return self._lanes[kind]
+
+    def _least_busy(self, lanes: Mapping[str, LaneHandle]) -> str:
+        if not lanes:
+            raise ClusterError("no lane is up to make calls; is the cluster starting or out of nodes?")
+        return min(lanes, key=lambda name: self._in_flight.get(name, 0))
+
+    def _land(self, name: str) -> None:
+        self._in_flight[name] -= 1
+
+
+def _resources(declared: dict[str, float]) -> dict[str, object]:
+    """Ray's options for declared resources: num_cpus and num_gpus have names of their own."""
+    options: dict[str, object] = {
+        name: declared.pop(name) for name in ("num_cpus", "num_gpus") if name in declared
+    }
+    return {**options, "resources": declared} if declared else options

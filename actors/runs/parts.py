@@ -1,0 +1,100 @@
+"""The parts of a running cluster, found or started: journal, supervisor with its lanes, coordinators, embedded model.
+
+Everything is named, detached, and taken over when it is already there, so whoever comes first starts it: the
+command line, a Serve replica, or an actor. `connect` is what a process calls to get at them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from actors.coordinator import Coordinator, Parts
+from actors.journal.actor import JournalActor
+from actors.lane import Lane
+from actors.runs.embedded import embedded_url
+from actors.runs.journal import RemoteJournal
+from actors.runs.lanes import RemoteLanes
+from actors.runs.panels import RemotePanels
+from actors.supervisor import LaneKind, Node, Supervisor
+from cluster import roles
+from cluster.settings import Settings
+
+_journal = ray.remote(JournalActor)
+_supervisor = ray.remote(Supervisor)
+_coordinator = ray.remote(Coordinator)
+_lane = ray.remote(Lane)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Typed faces of the parts."""
+
+    journal: RemoteJournal
+    panels: RemotePanels
+
+
+def connect() -> Cluster:
+    """Find the parts of this cluster, starting those that are missing. Needs a connected Ray."""
+    _supervisor_actor()
+    shards = [_coordinator_actor(number) for number in range(_coordinators())]
+    return Cluster(_remote_journal(), RemotePanels(shards))
+
+
+async def ready() -> None:
+    """Return when every part answers, so that the first request does not wait for processes to start."""
+    cluster = connect()
+    await cluster.journal.flush()
+    await _supervisor_actor().lanes.remote("light")
+    await cluster.panels.ready()
+
+
+def _remote_journal() -> RemoteJournal:
+    settings = Settings.from_env()
+    options = roles.JOURNAL.options(get_if_exists=True)
+    return RemoteJournal(_journal.options(**options).remote(settings.database_url, settings.capture_content))
+
+
+def _supervisor_actor() -> ActorHandle[Supervisor]:
+    options = roles.SUPERVISOR.options(get_if_exists=True)
+    return _supervisor.options(**options).remote(_nodes, _open_lane)
+
+
+def _coordinator_actor(number: int) -> ActorHandle[Coordinator]:
+    options = roles.COORDINATOR.options(name=f"coordinator-{number}", get_if_exists=True)
+    return _coordinator.options(**options).remote(_coordinator_parts)
+
+
+def _coordinators() -> int:
+    """One coordinator for every four cores of the cluster, at most eight."""
+    return max(1, min(8, int(ray.cluster_resources().get("CPU", 1)) // 4))
+
+
+def _coordinator_parts() -> Parts:
+    """What a coordinator works with; called in its own process."""
+    restarted = ray.get_runtime_context().was_current_actor_reconstructed
+    return Parts(_remote_journal(), RemoteLanes(_supervisor_actor()), restarted)
+
+
+async def _nodes() -> tuple[Node, ...]:
+    """The nodes that are alive and have cores."""
+    listed: list[dict[str, Any]] = await asyncio.to_thread(ray.nodes)
+    return tuple(
+        Node(node["NodeID"], max(1, int(node["Resources"]["CPU"])))
+        for node in listed
+        if node["Alive"] and node["Resources"].get("CPU")
+    )
+
+
+def _open_lane(kind: LaneKind, node: Node, number: int) -> tuple[str, ActorHandle[Lane]]:
+    """Start one lane, or find it, pinned to its node."""
+    role = roles.LANE if kind == "light" else roles.LITELLM_LANE
+    name = f"{role.name}-{node.node_id[:12]}-{number}"
+    here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+    options = role.options(name=name, get_if_exists=True, scheduling_strategy=here)
+    return name, _lane.options(**options).remote(embedded_url)

@@ -1,0 +1,55 @@
+"""A virtual model: answers runs of one workflow, in one of two places.
+
+`shared`: as a plain object in the gateway's own replicas (`VirtualModel`): no process and no hop, for many small
+models. `dedicated`: the same object in a Serve deployment of its own (`DedicatedModel`), with its own replicas and
+scaling; the gateway reaches it through a handle, in batches of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from ray import serve
+
+from actors.conversation import Conversations
+from actors.models.factory import ModelFactory
+from actors.runs.embedded import embedded_url
+from actors.runs.parts import Cluster, connect
+from cluster import roles, telemetry
+from cluster.settings import secret
+from serve_app.coalesce import coalesced
+from workflows.answer import AnswerEvent, RunRequest
+from workflows.spec import WorkflowSpec
+
+
+class VirtualModel:
+    """One workflow, ready to answer in this process."""
+
+    def __init__(self, spec: WorkflowSpec, cluster: Cluster) -> None:
+        self.spec = spec
+        self._models = ModelFactory(secrets=secret, embedded_url=embedded_url)
+        self._conversations = Conversations(spec, self._models, cluster.panels, cluster.journal)
+
+    def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
+        """Answer one request; closing the iterator cancels the run."""
+        return self._conversations.answer(run)
+
+    async def aclose(self) -> None:
+        """Close the connections to the providers."""
+        await self._models.aclose()
+
+
+@serve.deployment(**roles.VIRTUAL_MODEL.deployment())
+class DedicatedModel:
+    """A virtual model in replicas of its own."""
+
+    def __init__(self, spec: WorkflowSpec) -> None:
+        telemetry.setup("virtual-model")
+        self._model = VirtualModel(spec, connect())
+
+    async def answer(self, run: RunRequest) -> AsyncGenerator[list[AnswerEvent], None]:
+        """Answer one request, in batches of events; the caller's cancellation arrives here as such."""
+        async with aclosing(coalesced(self._model.answer(run))) as batches:
+            async for batch in batches:
+                yield batch
