@@ -18,7 +18,9 @@ from jsonschema import Draft202012Validator
 
 from workflows.analysis import Analysis, named, schema
 from workflows.analysis_parsing import Unparsed, parse, repair_request
+from workflows.answer import PanelStatus
 from workflows.candidates import Candidates, Draft, evidence, judge, prepare
+from workflows.errors import PromptFailed
 from workflows.flow import (
     Answered,
     Call,
@@ -143,28 +145,36 @@ class _Panel:
         )
 
     def synthesise(self, hearing: Hearing, candidates: Candidates) -> Flow[ToolOutcome]:
-        """Have the candidates compared; repair the result once; pass the candidates on when all that fails."""
-        asked = self._comparison(candidates)
-        outcome = yield from ask(self._synthesis("synthesis", asked))
-        attempts = [outcome]
-        analysis = _read(outcome, candidates)
-        if isinstance(analysis, Unparsed) and isinstance(outcome, Answered):
-            said = outcome.completion.message.text
-            mended = asked.extended(
-                Message.of("assistant", said), Message.of("user", repair_request(said, analysis.problems))
-            )
-            attempts.append((yield from ask(self._synthesis("repair", mended))))
-            analysis = _read(attempts[-1], candidates)
+        """Have the candidates compared; when that cannot be had, pass them on as they are."""
+        attempts: list[Outcome] = []
+        try:
+            analysis = yield from self._compare(candidates, attempts)
+        except PromptFailed as error:
+            analysis = Unparsed((str(error),))
         usage, cost = spent(attempts)
         used = replace(hearing, usage=hearing.usage + usage, cost_usd=_sum(hearing.cost_usd, cost))
-        if isinstance(analysis, Analysis):
-            text = as_tool_text(analysis, candidates, hearing.left_out)
-            status = "degraded" if hearing.left_out else "ran"
-            detail = {"analysis": named(analysis, candidates.shuffle).to_json(), "synthesis": "ok"}
-        else:
-            text = raw_tool_text(candidates, hearing.left_out)
-            status, detail = "degraded", {"synthesis": "failed", "problems": list(analysis.problems)}
-        return self._outcome(text, status, used, detail | {"shuffle": candidates.shuffle.to_json()})
+        shuffle = {"shuffle": candidates.shuffle.to_json()}
+        if isinstance(analysis, Unparsed):
+            told: dict[str, Any] = {"synthesis": "failed", "problems": list(analysis.problems)}
+            return self._outcome(
+                raw_tool_text(candidates, hearing.left_out), "degraded", used, told | shuffle
+            )
+        text = as_tool_text(analysis, candidates, hearing.left_out)
+        told = {"synthesis": "ok", "analysis": named(analysis, candidates.shuffle).to_json()}
+        return self._outcome(text, "degraded" if hearing.left_out else "ran", used, told | shuffle)
+
+    def _compare(self, candidates: Candidates, attempts: list[Outcome]) -> Flow[Analysis | Unparsed]:
+        """Ask the synthesis; when its text cannot be read, ask once more to have it repaired."""
+        asked = self._comparison(candidates)
+        outcome = yield from ask(self._synthesis("synthesis", asked))
+        attempts.append(outcome)
+        analysis = _read(outcome, candidates)
+        if isinstance(analysis, Unparsed) and isinstance(outcome, Answered):
+            repair = repair_request(outcome.completion.message.text, analysis.problems)
+            mended = replace(asked, messages=(Message.of("user", repair),))
+            attempts.append((yield from ask(self._synthesis("repair", mended))))
+            analysis = _read(attempts[-1], candidates)
+        return analysis
 
     def unsynthesised(self, hearing: Hearing) -> ToolOutcome:
         """The outcome with one answer, or with none."""
@@ -172,7 +182,7 @@ class _Panel:
             return self._outcome(failed_tool_text(hearing.left_out), "failed", hearing, {"synthesis": "none"})
         candidates = prepare(hearing.drafts, seed=self.seed, cap=self.tool.synthesis.max_candidate_chars)
         text = single_tool_text(candidates, hearing.left_out)
-        status = "degraded" if len(self.tool.branches) > 1 else "ran"
+        status: PanelStatus = "degraded" if len(self.tool.branches) > 1 else "ran"
         return self._outcome(text, status, hearing, {"synthesis": "single"})
 
     def _context(self, branch: BranchSpec, task: str) -> tuple[Message, ...]:
@@ -205,7 +215,9 @@ class _Panel:
         spec, step = self.tool.synthesis, self.use.step_id
         return Call(f"{step}/{name}", step, "synthesis", name, spec.model, request, spec.timeout)
 
-    def _outcome(self, text: str, status: Any, hearing: Hearing, detail: dict[str, Any]) -> ToolOutcome:
+    def _outcome(
+        self, text: str, status: PanelStatus, hearing: Hearing, detail: dict[str, Any]
+    ) -> ToolOutcome:
         result = ToolResult(self.use.call.id, (Text(text),), is_error=status == "failed")
         told = {
             "ended_by": hearing.collected.ended_by,

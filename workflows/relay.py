@@ -45,13 +45,15 @@ class ThinkSplitter:
             self._open()
         if self._state == "thinking":
             yield from self._think()
+        if self._state == "closed" and (said := self._held.lstrip("\n")):
+            self._held, self._state = said, "speaking"
         if self._state == "speaking" and self._held:
             yield TextDelta(self._held)
             self._held = ""
 
     def end(self) -> Iterator[TextDelta | ReasoningDelta]:
         """Yield what was held back; thinking that never closed stays thinking."""
-        if self._held:
+        if self._held and self._state != "closed":
             yield ReasoningDelta(self._held) if self._state == "thinking" else TextDelta(self._held)
         self._held = ""
 
@@ -65,7 +67,7 @@ class ThinkSplitter:
     def _think(self) -> Iterator[ReasoningDelta]:
         thought, closed, rest = self._held.partition(_CLOSE)
         if closed:
-            self._held, self._state = rest.lstrip("\n"), "speaking"
+            self._held, self._state = rest, "closed"
         else:
             keep = _overlap(self._held, _CLOSE)
             thought, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
