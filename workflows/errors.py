@@ -32,7 +32,7 @@ This module knows nothing about HTTP statuses: `serve_app.errors` maps the tree 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Problem:
         file: the file's path as the user gave it; empty for a workflow that came over the API.
         line: 1-based line; 0 when unknown.
         rule: the lint rule's or the validator's short name.
+        severity: an error keeps a workflow from being published, a warning does not.
     """
 
     where: str
@@ -52,10 +53,13 @@ class Problem:
     file: str = ""
     line: int = 0
     rule: str = "invalid"
+    severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}: " if self.file else ""
-        return f"{place}{self.where}: {self.message} [{self.rule}]"
+        line = str(self.line) if self.line else ""
+        place = ":".join(filter(None, (self.file, line))) if self.file else line and f"line {line}"
+        warning = "" if self.severity == "error" else self.severity
+        return ": ".join(filter(None, (place, warning, self.where, f"{self.message} [{self.rule}]")))
 
 
 @dataclass(frozen=True, slots=True)
