@@ -1,0 +1,238 @@
+"""Span names and attributes, as small pure functions: OpenTelemetry's GenAI names, and our own.
+
+The GenAI conventions are in the middle of a rename. Where the released line (1.37 to 1.41, which Jaeger,
+Phoenix, Langfuse and MLflow read) and the coming one differ, both spellings are set. Money has no standard name.
+
+    invoke_workflow fusion-review            INTERNAL
+      chat anthropic/claude-opus-4.8         CLIENT     the main LLM decides
+      execute_tool problem_review            INTERNAL
+        chat gemini/gemini-3-flash           CLIENT     one per branch
+        chat openai/gpt-5.5                  CLIENT     synthesis
+      chat anthropic/claude-opus-4.8         CLIENT     the answer
+
+Every function leaves out what it is not told (None). No attribute carries content except those of `content`,
+which is to be called only when `telemetry.captures_content()`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+Value: TypeAlias = str | bool | int | float | Sequence[str]
+Attributes: TypeAlias = dict[str, Value]
+
+_PROVIDERS = {
+    "anthropic": "anthropic",
+    "azure": "azure.ai.openai",
+    "azure_ai": "azure.ai.inference",
+    "bedrock": "aws.bedrock",
+    "cohere": "cohere",
+    "cohere_chat": "cohere",
+    "deepseek": "deepseek",
+    "gemini": "gcp.gemini",
+    "groq": "groq",
+    "mistral": "mistral_ai",
+    "moonshot": "moonshot_ai",
+    "openai": "openai",
+    "perplexity": "perplexity",
+    "vertex_ai": "gcp.vertex_ai",
+    "watsonx": "ibm.watsonx.ai",
+    "xai": "x_ai",
+}
+
+
+def workflow_span(workflow: str) -> str:
+    """The name of a run's span."""
+    return f"invoke_workflow {workflow}"
+
+
+def chat_span(model: str) -> str:
+    """The name of a model call's span."""
+    return f"chat {model}"
+
+
+def tool_span(tool: str) -> str:
+    """The name of a mounted tool's span."""
+    return f"execute_tool {tool}"
+
+
+def provider_name(model: str) -> str:
+    """The well-known name of the provider in a LiteLLM model name; its prefix when there is none.
+
+    ``gemini/gemini-3-flash`` is ``gcp.gemini``; ``ollama/llama3`` is ``ollama``; ``my-model`` is ``openai``,
+    because a bare name is called over OpenAI's protocol.
+    """
+    prefix, slash, _ = model.partition("/")
+    return _PROVIDERS.get(prefix, prefix) if slash else "openai"
+
+
+def workflow(
+    name: str, run_id: str, *, protocol: str | None = None, stream: bool | None = None
+) -> Attributes:
+    """Of a run. `protocol` is the client's wire format."""
+    return _present(
+        {
+            "gen_ai.operation.name": "invoke_workflow",
+            "gen_ai.workflow.name": name,
+            "gen_ai.agent.name": name,  # the coming spelling
+            "gen_ai.request.stream": stream,
+            "stellarator.run.id": run_id,
+            "stellarator.protocol": protocol,
+        }
+    )
+
+
+def chat_request(
+    model: str,
+    *,
+    provider: str | None = None,
+    workflow_name: str | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    max_tokens: int | None = None,
+    seed: int | None = None,
+    stop: Sequence[str] = (),
+    reasoning_effort: str | None = None,
+    output_type: str | None = None,
+    stream: bool | None = None,
+) -> Attributes:
+    """Of a model call, known when it starts. `output_type` is ``text`` or ``json``."""
+    return _present(
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": provider or provider_name(model),
+            "gen_ai.agent.name": workflow_name,
+            "gen_ai.request.model": model,
+            "gen_ai.request.temperature": temperature,
+            "gen_ai.request.top_p": top_p,
+            "gen_ai.request.max_tokens": max_tokens,
+            "gen_ai.request.seed": seed,
+            "gen_ai.request.stop_sequences": tuple(stop) or None,
+            "gen_ai.request.reasoning.level": reasoning_effort,
+            "gen_ai.request.stream": stream,
+            "gen_ai.output.type": output_type,
+        }
+    )
+
+
+def chat_response(
+    *,
+    model: str | None = None,
+    response_id: str | None = None,
+    finish_reason: str | None = None,
+    first_chunk_seconds: float | None = None,
+    cost_usd: float | None = None,
+) -> Attributes:
+    """Of a model call, known when it ended; its tokens are `usage`."""
+    return _present(
+        {
+            "gen_ai.response.model": model or None,
+            "gen_ai.response.id": response_id or None,
+            "gen_ai.response.finish_reasons": (finish_reason,) if finish_reason else None,
+            "gen_ai.response.time_to_first_chunk": first_chunk_seconds,
+            "stellarator.cost.usd": cost_usd,
+        }
+    )
+
+
+def usage(
+    *,
+    input_tokens: int,
+    output_tokens: int,
+    cached_input_tokens: int = 0,
+    cache_write_tokens: int = 0,
+    reasoning_tokens: int = 0,
+    estimated: bool = False,
+) -> Attributes:
+    """Token counts, of a call or of a whole run; `input_tokens` includes those read from a cache."""
+    return _present(
+        {
+            "gen_ai.usage.input_tokens": input_tokens,
+            "gen_ai.usage.output_tokens": output_tokens,
+            "gen_ai.usage.cache_read.input_tokens": cached_input_tokens or None,
+            "gen_ai.usage.cache_creation.input_tokens": cache_write_tokens or None,
+            "gen_ai.usage.cache_write.input_tokens": cache_write_tokens or None,  # the coming spelling
+            "gen_ai.usage.reasoning.output_tokens": reasoning_tokens or None,
+            "stellarator.usage.estimated": estimated or None,
+        }
+    )
+
+
+def tool(
+    name: str, call_id: str, *, description: str | None = None, workflow_name: str | None = None
+) -> Attributes:
+    """Of a mounted tool's call."""
+    return _present(
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": name,
+            "gen_ai.tool.type": "function",
+            "gen_ai.tool.call.id": call_id,
+            "gen_ai.tool.description": description or None,
+            "gen_ai.agent.name": workflow_name,
+        }
+    )
+
+
+def step(
+    step_id: str, kind: str, *, run_id: str | None = None, name: str | None = None, alias: str | None = None
+) -> Attributes:
+    """Our own: which step of a run this span is. `alias` is the workflow's name for the model."""
+    return _present(
+        {
+            "stellarator.run.id": run_id,
+            "stellarator.step.id": step_id,
+            "stellarator.step.kind": kind,
+            "stellarator.step.name": name,
+            "stellarator.model.alias": alias,
+        }
+    )
+
+
+def panel(
+    status: str, *, started: int, answered: int, failed: int, cancelled: int, ended_by: str | None = None
+) -> Attributes:
+    """Our own: what became of a panel. ``started = answered + failed + cancelled``."""
+    return _present(
+        {
+            "stellarator.panel.status": status,
+            "stellarator.panel.started": started,
+            "stellarator.panel.answered": answered,
+            "stellarator.panel.failed": failed,
+            "stellarator.panel.cancelled": cancelled,
+            "stellarator.panel.ended_by": ended_by,
+        }
+    )
+
+
+def error(code: str) -> Attributes:
+    """Why a span failed: the stable code of one of our errors, for example ``upstream_busy``."""
+    return {"error.type": code}
+
+
+def content(
+    *,
+    input_messages: Iterable[Mapping[str, Any]] = (),
+    output_messages: Iterable[Mapping[str, Any]] = (),
+    system: str | None = None,
+) -> Attributes:
+    """Prompts and answers, opt-in. A message is ``{"role": ..., "parts": [{"type": "text", "content": ...}]}``."""
+    given, got = list(input_messages), list(output_messages)
+    instructions = [{"type": "text", "content": system}] if system else None
+    return _present(
+        {
+            "gen_ai.input.messages": _json(given) if given else None,
+            "gen_ai.output.messages": _json(got) if got else None,
+            "gen_ai.system_instructions": _json(instructions) if instructions else None,
+        }
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _present(attributes: Mapping[str, Value | None]) -> Attributes:
+    return {name: value for name, value in attributes.items() if value is not None}

@@ -1,0 +1,181 @@
+"""Real OTLP receivers in this process, over gRPC and over HTTP, for any test that wants to see spans.
+
+with GrpcReceiver() as collector:
+    ...  # a process with OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint and collector.protocol
+    spans = collector.wait_for(lambda spans: any(span.name == "chat x" for span in spans))
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedSpan:
+    """A span as it came over the wire; ids are hex, `parent_id` is empty for a root."""
+
+    name: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    kind: int
+    status: int
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+    scope: str
+
+
+class Receiver:
+    """What both receivers share: the spans, and waiting for them without sleeping."""
+
+    protocol: ClassVar[str]
+    endpoint: str
+
+    def __init__(self) -> None:
+        self._spans: list[ReceivedSpan] = []
+        self._news = threading.Condition()
+
+    @property
+    def spans(self) -> tuple[ReceivedSpan, ...]:
+        with self._news:
+            return tuple(self._spans)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to send its spans here."""
+        return {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.endpoint,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": self.protocol,
+        }
+
+    def wait_for(
+        self, enough: Callable[[tuple[ReceivedSpan, ...]], bool], timeout: float = PATIENCE_S
+    ) -> tuple[ReceivedSpan, ...]:
+        """The spans, once there are enough; fails with the names that did come."""
+        with self._news:
+            if not self._news.wait_for(lambda: enough(tuple(self._spans)), timeout):
+                raise AssertionError(
+                    f"these spans came, which is not enough: {[s.name for s in self._spans]}"
+                )
+            return tuple(self._spans)
+
+    def receive(self, request: ExportTraceServiceRequest) -> None:
+        with self._news:
+            self._spans.extend(_spans(request))
+            self._news.notify_all()
+
+
+class GrpcReceiver(Receiver):
+    """OTLP over gRPC on a free loopback port."""
+
+    protocol = "grpc"
+
+    def __enter__(self) -> Self:
+        self._pool = ThreadPoolExecutor(max_workers=4)
+        self._server = grpc.server(self._pool)
+        add_TraceServiceServicer_to_server(_Servicer(self), self._server)  # type: ignore[no-untyped-call]
+        port = self._server.add_insecure_port("127.0.0.1:0")
+        self._server.start()
+        self.endpoint = f"http://127.0.0.1:{port}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop(grace=None).wait()
+        self._pool.shutdown()
+
+
+class HttpReceiver(Receiver):
+    """OTLP over HTTP with protobuf bodies on a free loopback port."""
+
+    protocol = "http/protobuf"
+
+    def __enter__(self) -> Self:
+        handler = type("Handler", (_Handler,), {"receiver": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Servicer(TraceServiceServicer):
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    def Export(self, request: Any, _context: Any) -> ExportTraceServiceResponse:  # noqa: N802  # gRPC's name
+        self._receiver.receive(request)
+        return ExportTraceServiceResponse()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    receiver: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        known = self.path == "/v1/traces"
+        if known:
+            self.receiver.receive(ExportTraceServiceRequest.FromString(body))
+        self.send_response(200 if known else 404)
+        self.send_header("Content-Type", "application/x-protobuf")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def _spans(request: ExportTraceServiceRequest) -> Iterable[ReceivedSpan]:
+    for group in request.resource_spans:
+        resource = _attributes(group.resource.attributes)
+        for scope in group.scope_spans:
+            for span in scope.spans:
+                yield ReceivedSpan(
+                    name=span.name,
+                    trace_id=span.trace_id.hex(),
+                    span_id=span.span_id.hex(),
+                    parent_id=span.parent_span_id.hex(),
+                    kind=span.kind,
+                    status=span.status.code,
+                    attributes=_attributes(span.attributes),
+                    resource=resource,
+                    scope=scope.scope.name,
+                )
+
+
+def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
+    return {pair.key: _value(pair.value) for pair in pairs}
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(item) for item in value.array_value.values]
+    return getattr(value, kind) if kind else None
