@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, LiteralString, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -227,9 +227,12 @@ class FusionToolSpec(Strict):
     def _branch_names(self) -> FusionToolSpec:
         names = [branch.name for branch in self.branches]
         _refuse(
-            (("branches", i, "name"), _refusal(name, names[:i]))
-            for i, name in enumerate(names)
-            if name == "synthesis" or name in names[:i]
+            "branch_name",
+            [
+                (("branches", i, "name"), _refusal(name, names[:i]))
+                for i, name in enumerate(names)
+                if name == "synthesis" or name in names[:i]
+            ],
         )
         return self
 
@@ -301,7 +304,7 @@ class WorkflowSpec(Strict):
             for i, name in enumerate(self.main.tools)
             if name not in self.tools
         ]
-        _refuse(undefined)
+        _refuse("undefined_name", undefined)
         return self
 
 
@@ -317,13 +320,11 @@ def _undefined(name: str, key: str, known: Iterable[str]) -> str:
     return f"`{name}` is not defined under `{key}`{hint}"
 
 
-def _refuse(found: Iterable[tuple[Place, str]]) -> None:
+def _refuse(rule: LiteralString, found: list[tuple[Place, str]]) -> None:
     """Raise pydantic's own error with every place and sentence; pydantic puts the places below the model's."""
     errors = [
         InitErrorDetails(
-            type=PydanticCustomError("reference", "{sentence}", {"sentence": sentence}),
-            loc=place,
-            input=None,
+            type=PydanticCustomError(rule, "{sentence}", {"sentence": sentence}), loc=place, input=None
         )
         for place, sentence in found
     ]
