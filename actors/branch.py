@@ -32,6 +32,6 @@ async def _call(order: CallOrder, embedded_url: Callable[[], Awaitable[str]]) ->
     models = ModelFactory(secrets=secret, embedded_url=embedded_url)
     try:
         model = models.model(order.call.model, order.models)
-        return await perform(model, order.call, Stopped(), order.traceparent)
+        return await perform(model, order, Stopped())
     finally:
         await models.aclose()

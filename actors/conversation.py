@@ -22,7 +22,18 @@ from actors.perform import Hearing, listen
 from actors.recorder import Journal, Recorder
 from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, RunRequest
 from workflows.errors import Failure, StellaratorError
-from workflows.flow import Call, Cancelled, Failed, FanOut, Outcome, Returned, ToolOutcome, ToolUse, UseTools, advance
+from workflows.flow import (
+    Call,
+    Cancelled,
+    Failed,
+    FanOut,
+    Outcome,
+    Returned,
+    ToolOutcome,
+    ToolUse,
+    UseTools,
+    advance,
+)
 from workflows.fusion import MAIN, Answer, converse, mounted_tools
 from workflows.loading import content_hash
 from workflows.messages import Delta, Usage
@@ -85,9 +96,7 @@ class Conversation:
         self._recorder.run_started(self._run, self._home.hash, spans.trace_id(self._span))
         self._recorder.group_started(MAIN, "main", "main", self._home.spec.main.model)
         try:
-            yield AnswerStarted(
-                run_id=self._run.run_id, model=self._run.virtual_model, created=int(time())
-            )
+            yield AnswerStarted(run_id=self._run.run_id, model=self._run.virtual_model, created=int(time()))
             async with aclosing(self._drive()) as deltas:
                 async for delta in deltas:
                     yield delta
@@ -116,7 +125,8 @@ class Conversation:
         """Stream one turn of the main LLM through the relay; leaves its outcome in `_outcome`."""
         hearing = self._open = Hearing(call)
         self._recorder.call_started(call)
-        span = spans.chat(call, spans.traceparent(self._span))
+        name = self._home.spec.models[call.model].model
+        span = spans.chat(call, name, self._run.run_id, spans.traceparent(self._span))
         try:
             model = self._home.models.model(call.model, self._home.spec.models)
             async with aclosing(listen(model, hearing)) as items:

@@ -70,7 +70,7 @@ class Lane:
 
     async def _perform(self, order: CallOrder, stopped: Stopped) -> Outcome:
         model = self._models.model(order.call.model, order.models)
-        return await perform(model, order.call, stopped, order.traceparent)
+        return await perform(model, order, stopped)
 
     async def _sweep(self) -> None:
         while True:

@@ -17,7 +17,17 @@ from actors.orders import CallOrder, PanelOrder, needed_models
 from actors.recorder import Recorder
 from workflows.errors import Failure, StellaratorError
 from workflows.events import StepFinished
-from workflows.flow import Answered, Call, Collected, FanOut, Outcome, Returned, ToolOutcome, UseTools, advance
+from workflows.flow import (
+    Answered,
+    Call,
+    Collected,
+    FanOut,
+    Outcome,
+    Returned,
+    ToolOutcome,
+    UseTools,
+    advance,
+)
 from workflows.messages import Text, ToolResult
 from workflows.panel import convene
 from workflows.policy import Collect
@@ -65,7 +75,7 @@ class PanelRun:
         use = self._order.use
         began = monotonic()
         self._recorder.tool_started(use)
-        span = spans.tool(use, self._order.traceparent)
+        span = spans.tool(use, self._order.run_id, self._order.traceparent)
         self._traceparent = spans.traceparent(span) or self._order.traceparent
         try:
             outcome = await self._drive()

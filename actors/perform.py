@@ -15,9 +15,10 @@ from actors import spans
 from actors.collect import CHARACTERS_PER_TOKEN, sent
 from actors.flights import Stopped
 from actors.models.base import ChatModel
+from actors.orders import CallOrder
 from workflows.errors import Failure, StellaratorError, UpstreamMalformed, UpstreamTimeout
 from workflows.flow import Answered, Call, Cancelled, Failed, Outcome
-from workflows.messages import Completion, StreamItem, TextDelta, ReasoningDelta, Usage
+from workflows.messages import Completion, ReasoningDelta, StreamItem, TextDelta, Usage
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,9 @@ class Hearing:
 
     def used(self) -> Usage:
         """An estimate of the tokens of a call that did not end by itself."""
-        return sent(self.call) + Usage(output_tokens=-(-self._characters // CHARACTERS_PER_TOKEN), estimated=True)
+        return sent(self.call) + Usage(
+            output_tokens=-(-self._characters // CHARACTERS_PER_TOKEN), estimated=True
+        )
 
     def answered(self) -> Answered:
         """The outcome of a stream that ended; a stream without an end is malformed."""
@@ -82,10 +85,11 @@ async def listen(model: ChatModel, hearing: Hearing) -> AsyncIterator[StreamItem
         await aclose(stream)
 
 
-async def perform(model: ChatModel, call: Call, stopped: Stopped, traceparent: str) -> Outcome:
+async def perform(model: ChatModel, order: CallOrder, stopped: Stopped) -> Outcome:
     """Make the call to its end, within its timeout, and return its outcome; never raises."""
+    call = order.call
     hearing = Hearing(call)
-    span = spans.chat(call, traceparent)
+    span = spans.chat(call, order.models[call.model].model, order.run_id, order.traceparent)
     try:
         async with asyncio.timeout(call.timeout):
             async for _ in listen(model, hearing):

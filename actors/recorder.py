@@ -81,15 +81,11 @@ class Recorder:
 
     def run_failed(self, failure: Failure) -> None:
         """Record that the client got an error."""
-        self._soon(
-            RunFailed(id=f"{self._run_id}:ended", run_id=self._run_id, at=time(), failure=failure)
-        )
+        self._soon(RunFailed(id=f"{self._run_id}:ended", run_id=self._run_id, at=time(), failure=failure))
 
     def run_cancelled(self, reason: str) -> None:
         """Record that the client went away, or the server was stopped."""
-        self._soon(
-            RunCancelled(id=f"{self._run_id}:ended", run_id=self._run_id, at=time(), reason=reason)
-        )
+        self._soon(RunCancelled(id=f"{self._run_id}:ended", run_id=self._run_id, at=time(), reason=reason))
 
     def group_started(self, step_id: str, kind: StepKind, name: str, model: str) -> None:
         """Record the beginning of a step that holds others."""

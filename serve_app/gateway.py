@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from time import time
 
 from fastapi import FastAPI
@@ -24,6 +25,11 @@ from serve_app.web import web_app
 from workflows.answer import AnswerEvent, RunRequest
 from workflows.errors import UnknownVirtualModel
 from workflows.spec import WorkflowSpec
+
+
+def key_file(settings: Settings) -> Path:
+    """Where the key that opens the doors is kept."""
+    return settings.home / "api-key"
 
 
 class RayHost:
@@ -73,7 +79,7 @@ async def _remote(handle: DeploymentHandle, run: RunRequest) -> AsyncGenerator[A
         response.cancel()
 
 
-@serve.deployment(**roles.GATEWAY.deployment())
+@serve.deployment(**roles.GATEWAY.options())
 @serve.ingress()
 class Gateway:
     """One replica of the gateway."""
@@ -86,7 +92,7 @@ class Gateway:
         self._host = RayHost(specs, shared, dedicated)
         self._records = cluster.journal
 
-    def __serve_build_asgi_app__(self) -> FastAPI:  # noqa: PLW3201  # Serve's hook for an app that needs handles
+    def __serve_build_asgi_app__(self) -> FastAPI:  # Serve's hook for an app that needs handles
         key, _ = ensure_key(key_file(self._settings), self._settings.api_key)
         limits = Limits(max_body_bytes=self._settings.max_body_bytes)
         return web_app(self._host, self._records, key, limits)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from actors.models.factory import ModelFactory
 from ray import serve
 
 from actors.conversation import Conversations
-from actors.models.factory import ModelFactory
 from actors.runs.embedded import embedded_url
 from actors.runs.parts import Cluster, connect
 from cluster import roles, telemetry
@@ -40,7 +40,7 @@ class VirtualModel:
         await self._models.aclose()
 
 
-@serve.deployment(**roles.VIRTUAL_MODEL.deployment())
+@serve.deployment(**roles.VIRTUAL_MODEL.options())
 class DedicatedModel:
     """A virtual model in replicas of its own."""
 

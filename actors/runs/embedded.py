@@ -18,9 +18,7 @@ async def embedded_url() -> str:
     """The base URL of this node's embedded model; waits until its weights are loaded."""
     node_id = ray.get_runtime_context().get_node_id()
     here = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    options = roles.EMBEDDED.options(
-        name=f"{roles.EMBEDDED.name}-{node_id[:12]}", get_if_exists=True, scheduling_strategy=here
-    )
+    options = roles.EMBEDDED_MODEL.options(node_id[:12], get_if_exists=True, scheduling_strategy=here)
     server = _embedded.options(**options).remote(Settings.from_env())
     async with translated(ClusterError):
         url: str = await server.base_url.remote()

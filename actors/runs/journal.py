@@ -21,7 +21,8 @@ from workflows.replay import RunSummary
 MAX_WAITING = 50_000
 LINGER_SECONDS = 0.01
 """How long an event that nobody waits for may linger, so that it travels with others."""
-ATTEMPTS = 8
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0)
+"""Seconds between attempts to send a batch: about what a restart of the journal's process or database takes."""
 
 
 class RemoteJournal:
@@ -51,6 +52,12 @@ class RemoteJournal:
     async def flush(self) -> None:
         """Return when everything said so far is committed."""
         await self.append(())
+
+    async def close(self) -> None:
+        """Commit everything and have the actor close its database."""
+        await self.flush()
+        async with translated(JournalUnavailable):
+            await self._actor.close.remote()
 
     async def events(self, run_id: str) -> tuple[Event, ...]:
         """Everything that is known of a run."""
@@ -85,15 +92,14 @@ class RemoteJournal:
 
     async def _send(self, batch: list[Event]) -> None:
         """Send one batch; events carry unique ids, so sending twice stores once."""
-        for attempt in range(1, ATTEMPTS + 1):
+        for pause in (*PAUSES, None):
             try:
                 async with translated(JournalUnavailable):
-                    await self._actor.append.remote(batch)
-                return
+                    return await self._actor.append.remote(batch)
             except JournalUnavailable:
-                if attempt == ATTEMPTS:
+                if pause is None:
                     raise
-                await asyncio.sleep(min(0.1 * 2**attempt, 5.0))
+                await asyncio.sleep(pause)
 
 
 def _resolve(waiting: list[asyncio.Future[None]], error: JournalUnavailable | None) -> None:

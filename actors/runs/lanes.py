@@ -62,7 +62,7 @@ class AsTask:
         self._order = order
         self._began = monotonic()
         self._reason = "cancelled"
-        options = roles.BRANCH_TASK.options(**_resources(dict(order.call.resources)))
+        options = roles.BRANCH.options(**_resources(dict(order.call.resources)))
         self._ref: ObjectRef[Outcome] = branch_task.options(**options).remote(order, embedded_url)
 
     async def result(self) -> Outcome:

@@ -28,6 +28,11 @@ class RemotePanels:
         async with translated(CoordinatorLost):
             await asyncio.gather(*(c.running.remote() for c in self._coordinators))
 
+    async def close(self) -> None:
+        """Have every coordinator send its last spans."""
+        async with translated(CoordinatorLost):
+            await asyncio.gather(*(c.close.remote() for c in self._coordinators))
+
     async def convene(self, order: PanelOrder) -> ToolOutcome:
         """Carry out one tool call.
 

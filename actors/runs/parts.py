@@ -7,6 +7,8 @@ command line, a Serve replica, or an actor. `connect` is what a process calls to
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +56,17 @@ async def ready() -> None:
     await cluster.panels.ready()
 
 
+async def close() -> None:
+    """Have every part send what it holds and stop, before its process is ended."""
+    cluster = connect()
+    lanes = await _supervisor_actor().lanes.remote("light", create=False)
+    lanes |= await _supervisor_actor().lanes.remote("litellm", create=False)
+    await asyncio.gather(
+        cluster.panels.close(), *(lane.close.remote() for lane in lanes.values()), return_exceptions=True
+    )
+    await cluster.journal.close()
+
+
 def _remote_journal() -> RemoteJournal:
     settings = Settings.from_env()
     options = roles.JOURNAL.options(get_if_exists=True)
@@ -66,7 +79,7 @@ def _supervisor_actor() -> ActorHandle[Supervisor]:
 
 
 def _coordinator_actor(number: int) -> ActorHandle[Coordinator]:
-    options = roles.COORDINATOR.options(name=f"coordinator-{number}", get_if_exists=True)
+    options = roles.COORDINATOR.options(number, get_if_exists=True)
     return _coordinator.options(**options).remote(_coordinator_parts)
 
 
@@ -84,17 +97,23 @@ def _coordinator_parts() -> Parts:
 async def _nodes() -> tuple[Node, ...]:
     """The nodes that are alive and have cores."""
     listed: list[dict[str, Any]] = await asyncio.to_thread(ray.nodes)
+    own = ray.get_runtime_context().get_node_id()
     return tuple(
-        Node(node["NodeID"], max(1, int(node["Resources"]["CPU"])))
+        Node(node["NodeID"], _cores(node, own=node["NodeID"] == own))
         for node in listed
         if node["Alive"] and node["Resources"].get("CPU")
     )
 
 
+def _cores(node: Mapping[str, Any], *, own: bool) -> int:
+    """How many lanes a node bears: as many as it offers cores, and on this machine no more than it has."""
+    offered = max(1, int(node["Resources"]["CPU"]))
+    return min(offered, os.cpu_count() or 1) if own else offered
+
+
 def _open_lane(kind: LaneKind, node: Node, number: int) -> tuple[str, ActorHandle[Lane]]:
     """Start one lane, or find it, pinned to its node."""
     role = roles.LANE if kind == "light" else roles.LITELLM_LANE
-    name = f"{role.name}-{node.node_id[:12]}-{number}"
     here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-    options = role.options(name=name, get_if_exists=True, scheduling_strategy=here)
-    return name, _lane.options(**options).remote(embedded_url)
+    options = role.options(node.node_id[:12], number, get_if_exists=True, scheduling_strategy=here)
+    return options["name"], _lane.options(**options).remote(embedded_url)
