@@ -1,0 +1,158 @@
+"""What differs between the databases: how to connect, how to take turns at writing, how to upsert.
+
+And what they say when they fail, in our words. SQLite (a file, WAL) is the embedded default; PostgreSQL (psycopg 3) is for a cluster that shares one journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from workflows.errors import JournalUnavailable, SetupInvalid
+
+Upsert: TypeAlias = sqlite.Insert | postgresql.Insert
+_INSERTS: dict[str, Callable[[Table], Upsert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+LOCK_SECONDS = 10.0
+"""How long a SQLite writer waits for its turn."""
+
+# Any number will do, as long as every writer of a journal uses the same.
+_TURN = 0x57E11A
+
+
+def parse(url: str) -> URL:
+    """The database's address.
+
+    Raises:
+        SetupInvalid: not an address, or of a database that cannot hold a journal.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SetupInvalid(
+            "The journal's database address is not one; write sqlite:////path/journal.db or "
+            "postgresql+psycopg://user@host/database."
+        ) from error
+    if parsed.get_backend_name() not in _INSERTS:
+        raise SetupInvalid(f"The journal cannot be in {parsed.get_backend_name()}; use sqlite or postgresql.")
+    if _is_sqlite(parsed) and parsed.database in {None, "", ":memory:"}:
+        raise SetupInvalid("The journal needs a file; write sqlite:////path/journal.db.")
+    return parsed
+
+
+def prepare_file(url: URL) -> None:
+    """Make an embedded journal's file and its folder, readable by its owner only: it holds what people said."""
+    path = _file(url)
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise SetupInvalid(f"The journal {path} cannot be made: {error.strerror}.") from error
+
+
+def require_file(url: URL) -> None:
+    """Refuse to read an embedded journal that is not there."""
+    path = _file(url)
+    if path is not None and not path.is_file():
+        raise SetupInvalid(f"There is no journal at {path} yet; the first run makes it.")
+
+
+def writing_engine(url: URL) -> Engine:
+    """One connection, whose transactions take the turn to write when they begin."""
+    engine = _engine(url, pool_size=1)
+    if _is_sqlite(url):
+        event.listen(engine, "connect", _pragma("journal_mode=WAL"))
+        event.listen(engine, "connect", _pragma("synchronous=NORMAL"))
+        event.listen(engine, "begin", _begin_immediate)
+    else:
+        event.listen(engine, "begin", _begin_locked)
+    return engine
+
+
+def reading_engine(url: URL, connections: int) -> Engine:
+    """Connections that see one state for the length of a transaction, and cannot write."""
+    engine = _engine(url, pool_size=connections)
+    if _is_sqlite(url):
+        event.listen(engine, "connect", _pragma("query_only=ON"))
+        event.listen(engine, "begin", _begin)
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def upsert(engine: Engine, table: Table) -> Upsert:
+    """An insert that can say what to do about rows that are there already."""
+    return _INSERTS[engine.dialect.name](table)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the database's errors into `JournalUnavailable`, without statements, contents and addresses."""
+    try:
+        yield
+    except OperationalError as error:
+        said = str(error.orig).partition("\n")[0]
+        raise JournalUnavailable(f"The journal's database does not work: {said}.") from error
+    except SQLAlchemyError as error:
+        raise JournalUnavailable(f"The journal's database refused: {type(error).__name__}.") from error
+
+
+def _engine(url: URL, pool_size: int) -> Engine:
+    """An engine that never shows a statement's parameters in an error: they hold what people said."""
+    waiting = {"timeout": LOCK_SECONDS} if _is_sqlite(url) else {}
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=not _is_sqlite(url),
+        connect_args=waiting,
+    )
+    if _is_sqlite(url):
+        event.listen(engine, "connect", _own_transactions)
+        event.listen(engine, "connect", _pragma("foreign_keys=ON"))
+    return engine
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _file(url: URL) -> Path | None:
+    return Path(url.database) if _is_sqlite(url) and url.database else None
+
+
+def _own_transactions(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    """Stop the driver from beginning transactions by itself, and too late; ours begin in the listeners below."""
+    connection.isolation_level = None
+
+
+def _pragma(setting: str) -> Callable[[DBAPIConnection, ConnectionPoolEntry], None]:
+    def on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA {setting}")
+        cursor.close()
+
+    return on_connect
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_locked(connection: Connection) -> None:
+    """One writer at a time, as in SQLite: so places grow in the order of commits, and readers miss nothing."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": _TURN})

@@ -1,0 +1,162 @@
+"""The journal in SQL, the same code for SQLite and PostgreSQL.
+
+`append` is one transaction: it takes the turn to write, leaves out what is stored already, then writes contents,
+the list of runs and the events, each with one executemany. As there is one writer at a time, looking first and
+writing then is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from sqlalchemy import Column, Connection, Engine, func, insert, select
+
+from actors.journal import dialects, projection, schema
+from actors.journal.contents import Packed, compressed, decompressed, pack, references, unpack
+from actors.journal.store import PAGE, JournalStore, Recorded, RunQuery
+from actors.journal.tables import contents, events, runs
+from workflows.events import Event
+from workflows.replay import RunSummary
+
+T = TypeVar("T")
+READERS = 4
+"""Connections for reading; one read more waits for one of them."""
+
+_NAMED_AT_ONCE = 1000
+"""Keys in one question; databases bound a statement's parameters."""
+
+
+def open_store(url: str, *, read_only: bool = False) -> JournalStore:
+    """The journal at this SQLAlchemy URL, made or brought up to date first.
+
+    Read-only it changes nothing, needs no other part of Stellarator to run, and sees what others write meanwhile.
+
+    Raises:
+        SetupInvalid: not the URL of a journal, nothing there to read, or written by a newer version.
+        JournalUnavailable: the database cannot be reached.
+    """
+    address = dialects.parse(url)
+    if read_only:
+        dialects.require_file(address)
+    else:
+        dialects.prepare_file(address)
+    reader = dialects.reading_engine(address, READERS)
+    # Who reads only has no writing engine: the database itself refuses an append.
+    writer = reader if read_only else dialects.writing_engine(address)
+    store = SqlStore(writer, reader)
+    try:
+        with dialects.translated():
+            (schema.require if read_only else schema.migrate)(writer)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+class SqlStore:
+    """A `JournalStore`; safe to use from several threads."""
+
+    def __init__(self, writer: Engine, reader: Engine) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._merge_runs = projection.merge(writer)
+
+    def append(self, batch: Sequence[Event]) -> int:
+        """Store the events, each id once; see `JournalStore`."""
+        packed = {event_id: pack(event) for event_id, event in _first_of_each_id(batch).items()}
+        with dialects.translated(), self._writer.begin() as connection:
+            stored = _present(connection, events.c.id, packed)
+            new = [item for event_id, item in packed.items() if event_id not in stored]
+            if new:
+                self._insert(connection, new)
+            return connection.scalar(select(func.max(events.c.seq))) or 0
+
+    def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
+        """The run's events behind the place `after`; see `JournalStore`."""
+        statement = (
+            select(events.c.seq, events.c.body, events.c.refs)
+            .where(events.c.run_id == run_id, events.c.seq > after)
+            .order_by(events.c.seq)
+            .limit(limit)
+        )
+        with dialects.translated(), self._reader.begin() as connection:
+            rows = connection.execute(statement).all()
+            parts = _contents(connection, {digest for row in rows for _, digest in references(row.refs)})
+        return tuple(Recorded(row.seq, unpack(row.body, row.refs, parts)) for row in rows)
+
+    def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
+        """The runs that match, newest first."""
+        with dialects.translated(), self._reader.begin() as connection:
+            return tuple(projection.summary(row) for row in connection.execute(projection.listing(query)))
+
+    def summary(self, run_id: str) -> RunSummary | None:
+        """One run's line in the list; None for an unknown run."""
+        with dialects.translated(), self._reader.begin() as connection:
+            row = connection.execute(select(runs).where(runs.c.run_id == run_id)).one_or_none()
+        return projection.summary(row) if row is not None else None
+
+    def close(self) -> None:
+        """Give up every connection."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+    def _insert(self, connection: Connection, new: Sequence[Packed]) -> None:
+        _keep_contents(connection, {digest: part for item in new for digest, part in item.contents.items()})
+        connection.execute(self._merge_runs, projection.rows(item.event for item in new))
+        connection.execute(insert(events), [_row(item) for item in new])
+
+
+def _first_of_each_id(batch: Iterable[Event]) -> dict[str, Event]:
+    found: dict[str, Event] = {}
+    for event in batch:
+        found.setdefault(event.id, event)
+    return found
+
+
+def _row(item: Packed) -> dict[str, object]:
+    event = item.event
+    return {
+        "id": event.id,
+        "run_id": event.run_id,
+        "at": event.at,
+        "kind": event.kind,
+        "v": event.v,
+        "body": item.body,
+        "refs": item.refs,
+    }
+
+
+def _keep_contents(connection: Connection, parts: dict[str, bytes]) -> None:
+    """Store the parts that are not there yet."""
+    stored = _present(connection, contents.c.hash, parts)
+    new = [
+        {"hash": digest, "data": compressed(part), "size": len(part)}
+        for digest, part in parts.items()
+        if digest not in stored
+    ]
+    if new:
+        connection.execute(insert(contents), new)
+
+
+def _contents(connection: Connection, digests: Iterable[str]) -> dict[str, bytes]:
+    """The stored parts under these hashes."""
+    found: dict[str, bytes] = {}
+    for some in _pages(digests):
+        statement = select(contents.c.hash, contents.c.data).where(contents.c.hash.in_(some))
+        found.update({row.hash: decompressed(row.data) for row in connection.execute(statement)})
+    return found
+
+
+def _present(connection: Connection, key: Column[str], values: Iterable[str]) -> set[str]:
+    """Those of these keys that the table has."""
+    return {
+        value for some in _pages(values) for value in connection.scalars(select(key).where(key.in_(some)))
+    }
+
+
+def _pages(values: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(values)
+    while page := list(islice(rest, _NAMED_AT_ONCE)):
+        yield page

@@ -1,0 +1,78 @@
+"""The journal's tables. `migrations` makes them; a test holds the two together."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+SCHEMA = "0001"
+"""The revision of `migrations` that these tables are; revisions count upwards, so the greater one is the newer."""
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only in a column that is called exactly INTEGER.
+_serial = BigInteger().with_variant(Integer(), "sqlite")
+
+runs = Table(
+    "runs",
+    metadata,
+    # The order in which the journal got to know the runs: the order of lists, free of clocks.
+    Column("number", _serial, primary_key=True, autoincrement=True),
+    Column("run_id", String, nullable=False, unique=True),
+    Column("virtual_model", String, nullable=False),
+    Column("protocol", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cost_usd", Double),
+    Column("panel", String),
+    Column("error_code", String),
+    # JSON text of a `Failure`.
+    Column("error", Text),
+    Column("trace_id", String, nullable=False),
+    Index("runs_by_model", "virtual_model", "number"),
+    Index("runs_by_status", "status", "number"),
+    sqlite_autoincrement=True,
+)
+"""One row for each run, a projection of its events (`workflows.replay.summary_of`), kept in their transaction."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _serial, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("run_id", String, ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("v", SmallInteger, nullable=False),
+    # JSON text; what `refs` lists has been set aside and stands here as null.
+    Column("body", Text, nullable=False),
+    # JSON text: [[path, hash], ...] as `contents.pack` made it; null for small events.
+    Column("refs", Text),
+    Index("events_by_run", "run_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    # Bytes before compression.
+    Column("size", BigInteger, nullable=False),
+)
+"""Large parts of events, each stored once however many events say it."""
