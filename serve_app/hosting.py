@@ -1,0 +1,80 @@
+"""What the doors are given, as protocols: virtual models that answer, a journal to read, and limits.
+
+The doors (`serve_app.protocols`, `serve_app.api`) talk to these and to nothing else behind them, so they run
+under any ASGI server, with or without Ray. `serve_app.gateway` brings the real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from actors.journal.store import Recorded, RunQuery
+from workflows.answer import AnswerEvent, RunRequest
+from workflows.events import Event
+from workflows.replay import RunSummary
+from workflows.spec import WorkflowSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedModel:
+    """A virtual model as it is listed. `created` is the Unix time in seconds of its publication."""
+
+    name: str
+    description: str
+    created: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one HTTP exchange.
+
+    Attributes:
+        max_body_bytes: larger request bodies are refused with 413; room for a few images in base64.
+        commit_after: seconds for which a stream waits for its first piece before it commits itself to 200
+            with the opening piece, so that an early failure still has a status of its own. Under a second:
+            clients want headers by then.
+        keepalive: seconds of silence after which a stream says that it is alive.
+    """
+
+    max_body_bytes: int = 32 * 1024 * 1024
+    commit_after: float = 0.5
+    keepalive: float = 10.0
+
+
+class Host(Protocol):
+    """Whoever runs the virtual models."""
+
+    def names(self) -> tuple[PublishedModel, ...]:
+        """Every published virtual model, in the order in which they are listed."""
+        ...
+
+    def workflow(self, name: str) -> WorkflowSpec:
+        """The active workflow under that name; raises `UnknownVirtualModel`. Fast: asked on every request."""
+        ...
+
+    def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
+        """Run it, as `workflows.answer` describes the stream.
+
+        Raises `UnknownVirtualModel` before the first event. Cancelling or closing the iterator cancels the
+        run, down to the upstream call. The client may be gone once it has the last event: nothing that must
+        happen may come after it.
+        """
+        ...
+
+
+class Records(Protocol):
+    """The journal, as far as the doors read it. Every method may raise `JournalUnavailable`."""
+
+    async def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
+        """The runs that match, newest first."""
+        ...
+
+    async def events(self, run_id: str) -> tuple[Event, ...]:
+        """Everything that is known of a run, oldest first; nothing for an unknown run."""
+        ...
+
+    async def tail(self, run_id: str, after: int, within: float) -> tuple[Recorded, ...]:
+        """The run's events behind the place `after`; waits for one up to `within` seconds."""
+        ...

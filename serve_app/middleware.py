@@ -1,0 +1,122 @@
+"""What holds for every request, as plain ASGI wrappers: identity, the key, the size of the body.
+
+Not Starlette's `BaseHTTPMiddleware`: that puts a task and a queue between a streamed answer and its client.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.auth import is_authorized
+from serve_app.errors import fault_of, fault_response
+from serve_app.ids import new_request_id
+from workflows.errors import Unauthorized
+
+REQUEST_ID_HEADER = "x-request-id"
+RUN_ID_HEADER = "x-stellarator-run-id"
+
+_SANE_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}")
+
+
+class Identity:
+    """Outermost: every response names its request and, when there is one, its run; no error gets past.
+
+    A client's own `x-request-id` is kept, so that its logs and ours can be joined. Routes put the run's id
+    into ``request.state.run_id``.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["request_id"] = _request_id(Headers(scope=scope))
+        started = False
+
+        async def send_identified(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                _identify(MutableHeaders(scope=message), state)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_identified)
+        except Exception as error:  # noqa: BLE001  # the last guard: a client never sees a traceback
+            fault = fault_of(error, state["request_id"])
+            if not started:
+                await fault_response(fault)(scope, receive, send_identified)
+
+
+class Locked:
+    """Lets requests in that bring the key. Paths in `free` need none."""
+
+    def __init__(self, app: ASGIApp, key: str, free: Collection[str]) -> None:
+        self._app = app
+        self._key = key
+        self._free = frozenset(free)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it with 401."""
+        is_free = scope["type"] == "lifespan" or scope["path"] in self._free
+        if is_free or is_authorized(scope["headers"], self._key):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            fault = fault_of(Unauthorized(), scope["state"]["request_id"])
+            await fault_response(fault)(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuses bodies of more than `max_bytes`: by their announced length at once, else while they are read."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; too large a body becomes a 413 in the place that reads it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        if announced.isdecimal() and int(announced) > self._max_bytes:
+            fault = fault_of(self._too_large(), scope["state"]["request_id"])
+            await fault_response(fault)(scope, receive, send)
+            return
+        read = 0
+
+        async def receive_limited() -> Message:
+            nonlocal read
+            message = await receive()
+            if message["type"] == "http.request":
+                read += len(message.get("body", b""))
+                if read > self._max_bytes:
+                    raise self._too_large()
+            return message
+
+        await self._app(scope, receive_limited, send)
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(413, f"The request body is larger than {self._max_bytes} bytes.")
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get(REQUEST_ID_HEADER, "")
+    return given if _SANE_ID.fullmatch(given) else new_request_id()
+
+
+def _identify(headers: MutableHeaders, state: dict[str, str]) -> None:
+    headers[REQUEST_ID_HEADER] = state["request_id"]
+    if run_id := state.get("run_id"):
+        headers[RUN_ID_HEADER] = run_id

@@ -1,0 +1,48 @@
+"""What a client may ask of Stellarator itself, in headers that are the same for every wire format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from workflows.answer import PanelMode
+from workflows.errors import RequestInvalid
+
+FUSION_HEADER = "x-stellarator-fusion"
+DEPTH_HEADER = "x-stellarator-depth"
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_DEPTH = re.compile(r"[0-9]{1,4}")
+_MODES: Mapping[str, PanelMode] = {mode: mode for mode in get_args(PanelMode)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """The wishes of one request; see `workflows.answer.RunRequest` for each."""
+
+    panel: PanelMode | None = None
+    depth: int = 0
+    traceparent: str = ""
+
+
+def controls_of(headers: Mapping[str, str]) -> Controls:
+    """Read them from case-insensitive `headers`.
+
+    Raises:
+        RequestInvalid: a header of ours has a value that we do not know. A malformed traceparent is no
+            error but, as W3C asks, as if it had not been sent.
+    """
+    fusion = headers.get(FUSION_HEADER)
+    if fusion is not None and fusion.lower() not in _MODES:
+        raise RequestInvalid(FUSION_HEADER, f"must be one of {', '.join(_MODES)}")
+    depth = headers.get(DEPTH_HEADER, "0")
+    if not _DEPTH.fullmatch(depth):
+        raise RequestInvalid(DEPTH_HEADER, "must be a small whole number")
+    traceparent = headers.get("traceparent", "")
+    return Controls(
+        panel=None if fusion is None else _MODES[fusion.lower()],
+        depth=int(depth),
+        traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else "",
+    )

@@ -1,0 +1,78 @@
+"""``POST /v1/chat/completions``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from serve_app.bodies import Json
+from serve_app.disconnect import while_connected
+from serve_app.errors import fault_of
+from serve_app.hosting import Host, Limits
+from serve_app.ids import new_run_id
+from serve_app.protocols.answers import succeeding, whole
+from serve_app.protocols.controls import controls_of
+from serve_app.protocols.openai_chat import wire
+from serve_app.protocols.openai_chat.stream import ChunkEncoder, error_chunk
+from serve_app.protocols.openai_chat.translate import completion, run_request
+from serve_app.sse import EventStream
+from workflows.answer import RunRequest
+
+COST_HEADER = "x-stellarator-cost-usd"
+PANEL_HEADER = "x-stellarator-panel"
+
+
+def chat_router(host: Host, limits: Limits) -> APIRouter:
+    """The routes of Chat Completions in front of `host`."""
+    router = APIRouter(tags=["Chat Completions"])
+
+    @router.post(
+        "/v1/chat/completions",
+        response_model=None,
+        responses={200: {"model": wire.ChatCompletion, "content": {"text/event-stream": {}}}},
+    )
+    async def create_chat_completion(body: wire.ChatCompletionRequest, request: Request) -> Response:
+        """Ask a virtual model; the answer comes whole, or as server-sent events when `stream` is true."""
+        mounted = host.workflow(body.model).mounted
+        run = run_request(body, controls_of(request.headers), mounted, new_run_id())
+        request.state.run_id = run.run_id
+        if not run.stream:
+            return await _whole(host, run, request)
+        include_usage = bool(body.stream_options and body.stream_options.include_usage)
+        return _streamed(host, run, request, limits, include_usage=include_usage)
+
+    return router
+
+
+async def _whole(host: Host, run: RunRequest, request: Request) -> Response:
+    """The answer in one piece."""
+    created = int(time.time())
+    finished = await while_connected(request.receive, whole(host.answer(run)))
+    headers: dict[str, str] = {PANEL_HEADER: finished.panel}
+    if finished.cost_usd is not None:
+        headers[COST_HEADER] = f"{finished.cost_usd:.6f}"
+    return Json(completion(run, finished, created), headers=headers)
+
+
+def _streamed(
+    host: Host, run: RunRequest, request: Request, limits: Limits, *, include_usage: bool
+) -> EventStream:
+    encoder = ChunkEncoder(run.run_id, run.virtual_model, int(time.time()), include_usage=include_usage)
+    return EventStream(
+        _chunks(host, run, encoder),
+        limits=limits,
+        opening=encoder.opening(),
+        ping=encoder.ping,
+        failure=lambda error: error_chunk(fault_of(error, request.state.request_id)),
+    )
+
+
+async def _chunks(host: Host, run: RunRequest, encoder: ChunkEncoder) -> AsyncGenerator[bytes, None]:
+    async with aclosing(succeeding(host.answer(run))) as answer:
+        async for event in answer:
+            if chunk := encoder.encode(event):
+                yield chunk

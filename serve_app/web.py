@@ -1,0 +1,83 @@
+"""Every door of the server as one FastAPI application.
+
+`serve_app.gateway` runs it as a Ray Serve ingress; any ASGI server runs it as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from serve_app.api.models import api_models_router
+from serve_app.api.runs import api_runs_router
+from serve_app.errors import ErrorEnvelope, fault_of, fault_response
+from serve_app.hosting import Host, Limits, Records
+from serve_app.middleware import BodyLimit, Identity, Locked
+from serve_app.protocols.models import models_router
+from serve_app.protocols.openai_chat.routes import chat_router
+from workflows.errors import StellaratorError
+
+OPEN_PATHS = ("/healthz", "/docs", "/openapi.json")
+"""What needs no key: nothing here tells more than the source code does."""
+
+_FAILURES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorEnvelope},
+    "5XX": {"model": ErrorEnvelope},
+}
+
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for a client that did not wait; nobody is left to read it."""
+
+
+def web_app(host: Host, records: Records, key: str, limits: Limits) -> FastAPI:
+    """Build the application in front of `host` and `records`; every path but `OPEN_PATHS` needs `key`."""
+    app = FastAPI(
+        title="Stellarator",
+        description="Publishes a panel of models as one model.",
+        version="1",
+        redoc_url=None,
+        # Runs are traced by the driver; FastAPI would add spans of its own to every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        middleware=[
+            Middleware(Identity),
+            Middleware(Locked, key=key, free=OPEN_PATHS),
+            Middleware(BodyLimit, max_bytes=limits.max_body_bytes),
+        ],
+        exception_handlers={
+            StellaratorError: _failed,
+            RequestValidationError: _failed,
+            HTTPException: _failed,
+            ClientDisconnect: _nobody_left,
+        },
+    )
+    # The key itself is `Locked`'s business; this makes OpenAPI, and so the page under /docs, ask for it.
+    asks_for_key = [Depends(HTTPBearer(auto_error=False, description="The server's API key."))]
+    for router in (
+        chat_router(host, limits),
+        models_router(host),
+        api_models_router(host),
+        api_runs_router(records, limits),
+    ):
+        app.include_router(router, dependencies=asks_for_key, responses=_FAILURES)
+    app.add_api_route("/healthz", _healthz, methods=["GET"], tags=["Health"])
+    return app
+
+
+async def _healthz() -> dict[str, str]:
+    """Whether this server answers requests."""
+    return {"status": "ok"}
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return fault_response(fault_of(error, request.state.request_id))
+
+
+async def _nobody_left(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
