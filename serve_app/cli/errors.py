@@ -1,9 +1,9 @@
 """Errors as people meet them: one readable paragraph on stderr, and an exit code.
 
-    0   it went well
-    1   a run or a check failed, or something broke
-    2   the command, a file or the machine must be put right first (`UsageError`, a wrong option)
-    130 Ctrl-C
+0   it went well
+1   a run or a check failed, or something broke
+2   the command, a file or the machine must be put right first (`UsageError`, a wrong option)
+130 Ctrl-C
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def exit_code(command: Callable[[], object], *, debug: bool) -> int:
 
 
 def _tell(text: str) -> None:
-    stderr().print(f"[bold red]Error:[/] ", end="")
+    stderr().print("[bold red]Error:[/] ", end="")
     stderr().print(text, markup=False)
 
 

@@ -20,7 +20,9 @@ COMMANDS = {
     "up": Entry("serve_app.cli.up", "Publish workflows as models behind one HTTP endpoint.", _RUN),
     "status": Entry("serve_app.cli.status", "Say whether `up` is running here, and how it is.", _RUN),
     "down": Entry("serve_app.cli.down", "Stop what `up` started.", _RUN),
-    "templates": Entry("serve_app.cli.templates", "List, show or copy the workflows that ship with it.", _WRITE),
+    "templates": Entry(
+        "serve_app.cli.templates", "List, show or copy the workflows that ship with it.", _WRITE
+    ),
     "lint": Entry("serve_app.cli.lint", "Check workflow files.", _WRITE),
     "preview": Entry("serve_app.cli.preview", "Run a workflow file once, on one prompt.", _WRITE),
     "schema": Entry("serve_app.cli.schema", "Print the workflow file's JSON Schema, for editors.", _WRITE),

@@ -3,7 +3,7 @@
     user
     │ Review this plan ...
 
-    main calls problem_review
+    problem_review is asked
     │ task: Review this plan ...
 
       broad · smollm2-135m-instruct · 2.0 s
@@ -94,7 +94,9 @@ class Contents:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         step = self.step
-        yield Group(_title(step), Text(f"{step.step_id} · tokens {tokens(step.usage)}", style="quiet"), Text())
+        yield Group(
+            _title(step), Text(f"{step.step_id} · tokens {tokens(step.usage)}", style="quiet"), Text()
+        )
         if step.request is not None:
             yield from messages(step.request.messages)
         if step.call is not None:
@@ -168,26 +170,34 @@ def _asked(request: ChatRequest) -> Iterator[RenderableType]:
     yield from messages(last)
 
 
-def _told(node: StepNode, depth: int = 0) -> Iterator[RenderableType]:
-    """What a step said and what the steps below it said."""
+def _told(node: StepNode, depth: int = 0, analysis: Any = None) -> Iterator[RenderableType]:
+    """What a step said and what the steps below it said. `analysis` is how the panel's synthesis was understood."""
     step = node.step
     if step.kind == "main":
         for child in node.children:
             yield from _told(child, depth)
-        return
-    if step.kind == "tool":
+    elif step.kind == "tool":
         arguments = laid_out(step.call.arguments) if step.call else ""
-        yield Saying(Text.assemble("main calls ", (harmless(step.name), "name")), arguments, depth)
+        yield Saying(Text.assemble((harmless(step.name), "name"), " is asked"), arguments, depth)
         for child in node.children:
-            yield from _told(child, depth + 1)
-        return
+            yield from _told(child, depth + 1, step.detail.get("analysis"))
+    else:
+        yield Saying(_title(step), _spoken(step, analysis), depth)
+
+
+def _spoken(step: StepView, analysis: Any) -> str:
+    """A call's answer. A synthesis is shown as it was understood, with the branches' names for its letters."""
+    if step.kind == "synthesis" and analysis:
+        return "\n".join(_outline(analysis))
     parts = step.completion.message.parts if step.completion else ()
-    yield Saying(_title(step), laid_out(said(parts)) or remark(step), depth)
+    return laid_out(said(parts)) or remark(step)
 
 
 def _title(step: StepView) -> Text:
     """Who speaks: the step, its model, its time."""
     facts = [fact for fact in (short_model(harmless(step.model)), seconds(step.seconds)) if fact]
     return Text.assemble(
-        (f"{GLYPHS[step.status]} ", step.status), (harmless(step.name), "name"), (f" · {' · '.join(facts)}", "quiet")
+        (f"{GLYPHS[step.status]} ", step.status),
+        (harmless(step.name), "name"),
+        (f" · {' · '.join(facts)}", "quiet"),
     )

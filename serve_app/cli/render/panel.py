@@ -11,10 +11,11 @@ Pure: the run as its events tell it so far, the workflow (who is still to come) 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
+from rich.constrain import Constrain
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -51,27 +52,31 @@ class Member:
         return self.step.status if self.step else "waiting"
 
 
-def panels(view: RunView, spec: WorkflowSpec, now: float) -> RenderableType:
-    """Every panel of the run so far; a line about the main LLM when none has been convened."""
-    tools = [step for step in view.steps if step.kind == "tool"]
+def panels(view: RunView, spec: WorkflowSpec, now: float, *, without: Collection[str] = ()) -> RenderableType:
+    """The run's panels so far, but those of the steps in `without`; when there are none, a line in their place."""
+    tools = [step for step in view.steps if step.kind == "tool" and step.step_id not in without]
     if not tools:
         return Text.assemble((_frame(now), "running"), f" {spec.name} is thinking")
     return Group(*(_panel(tool, tuple(members(view, spec, tool)), now) for tool in tools))
 
 
 def members(view: RunView, spec: WorkflowSpec, tool: StepView) -> Iterator[Member]:
-    """Who sits on a panel, in the workflow's order, the synthesis last."""
-    steps = {step.step_id: step for step in view.steps}
+    """Who sits on a panel, in the workflow's order, the synthesis last; then who was not foreseen, as a repair."""
+    begun = {step.name: step for step in view.steps if step.parent_id == tool.step_id}
     mounted = spec.tools.get(tool.name)
     if isinstance(mounted, FusionToolSpec):
         seats = [(branch.name, branch.model) for branch in mounted.branches]
         for name, alias in (*seats, ("synthesis", mounted.synthesis.model)):
-            yield Member(name, spec.models[alias].model, steps.get(f"{tool.step_id}/{name}"))
+            yield Member(name, spec.models[alias].model, begun.pop(name, None))
+    for step in begun.values():
+        yield Member(step.name, step.model, step)
 
 
 def settled(view: RunView) -> bool:
     """Whether no panel is at work, so that a drawing of it may stay as it is."""
-    return all(step.status != "running" for step in view.steps if step.kind in {"tool", "branch", "synthesis"})
+    return all(
+        step.status != "running" for step in view.steps if step.kind in {"tool", "branch", "synthesis"}
+    )
 
 
 def _panel(tool: StepView, seats: tuple[Member, ...], now: float) -> RenderableType:
@@ -83,8 +88,8 @@ def _panel(tool: StepView, seats: tuple[Member, ...], now: float) -> RenderableT
     table.add_column(no_wrap=True, justify="right", min_width=8)
     for seat in seats:
         table.add_row(*_cells(seat, now))
-    title = Text.assemble(" ", (harmless(tool.name), "name"), " ")
-    return Panel(table, title=title, title_align="left", border_style="quiet", width=None, padding=(0, 1))
+    title = Text(harmless(tool.name), style="name")
+    return Constrain(Panel(table, title=title, title_align="left", border_style="quiet"), _WIDEST)
 
 
 def _cells(seat: Member, now: float) -> Iterator[Text]:
@@ -94,7 +99,9 @@ def _cells(seat: Member, now: float) -> Iterator[Text]:
     why = remark(step) if step else ""
     yield Text(why or short_model(harmless(step.model if step and step.seconds is not None else seat.model)))
     yield Text(_DOING[seat.status], style=seat.status)
-    yield Text(seconds(step.seconds if step.seconds is not None else max(0.0, now - step.started_at)) if step else "")
+    yield Text(
+        seconds(step.seconds if step.seconds is not None else max(0.0, now - step.started_at)) if step else ""
+    )
     yield Text(tokens(step.usage) if step and step.seconds is not None else "")
 
 

@@ -20,6 +20,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from serve_app.cli.render.waterfall import Axis, Bar
 from serve_app.cli.render.words import (
     GLYPHS,
     harmless,
@@ -32,7 +33,6 @@ from serve_app.cli.render.words import (
     stopped_because,
     tokens,
 )
-from serve_app.cli.render.waterfall import Axis, Bar
 from workflows.replay import RunView, StepNode, StepView
 
 _ROOMY = 110
@@ -44,6 +44,11 @@ CONTAINERS = frozenset({"main", "tool"})
 _ENDED_BY: Mapping[str, str] = {
     "quorum": "quorum and grace time were over",
     "deadline": "the deadline was reached",
+}
+_MERGED: Mapping[str, str] = {
+    "failed": "the synthesis failed, so their answers were passed on as they are",
+    "single": "the only answer was passed on as it is",
+    "none": "the main LLM answered alone",
 }
 
 
@@ -63,7 +68,9 @@ class Track:
     now: float
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Group(headline(self.view), Text(), self._table(roomy=options.max_width >= _ROOMY), *self._below())
+        yield Group(
+            headline(self.view), Text(), self._table(roomy=options.max_width >= _ROOMY), *self._below()
+        )
 
     def _table(self, *, roomy: bool) -> RenderableType:
         rows = tuple(tree_rows(self.view.tree()))
@@ -85,7 +92,9 @@ class Track:
     def _cells(self, row: Row, end: float, *, roomy: bool) -> Iterator[RenderableType]:
         step = row.step
         model = "" if step.kind in CONTAINERS else harmless(step.model)
-        yield Text.assemble((row.guide, "quiet"), (GLYPHS[step.status], step.status), " ", harmless(step.name))
+        yield Text.assemble(
+            (row.guide, "quiet"), (GLYPHS[step.status], step.status), " ", harmless(step.name)
+        )
         yield Text(model if roomy else short_model(model), style="quiet")
         yield bar_of(step, self.view.started_at, end)
         yield Text(seconds(step.seconds if step.seconds is not None else end - step.started_at))
@@ -110,7 +119,12 @@ class Track:
 def headline(view: RunView) -> RenderableType:
     """Which run it is, how it ended and what it took."""
     took = seconds(view.seconds) if view.seconds is not None else "under way"
-    facts = [moment(view.started_at), took, f"tokens {tokens(view.total_usage)}", f"cost {money(view.cost_usd)}"]
+    facts = [
+        moment(view.started_at),
+        took,
+        f"tokens {tokens(view.total_usage)}",
+        f"cost {money(view.cost_usd)}",
+    ]
     if view.panel:
         facts.append(f"panel {view.panel}")
     title = Text.assemble((view.run_id, "name"), "  ", harmless(view.virtual_model), "  ", state(view.status))
@@ -137,11 +151,19 @@ def bar_of(step: StepView, start: float, end: float) -> Bar:
 
 
 def panel_line(tool: StepView, branches: Sequence[StepView]) -> str:
-    """How a panel went, for example ``2 of 3 branches answered, then the deadline was reached.``"""
-    answered = sum(branch.status in {"ok", "degraded"} for branch in branches)
-    why = _ENDED_BY.get(str(tool.detail.get("ended_by")))
-    so_far = " so far" if tool.status == "running" else ""
-    return f"{answered} of {len(branches)} branches answered{so_far}{f', then {why}' if why else ''}."
+    """Say how a panel went, for example ``2 of 3 branches answered, then the deadline was reached``."""
+    well = [branch.name for branch in branches if branch.status == "ok"]
+    usable = tool.detail.get("answered", well)
+    facts = [f"{len(usable)} of {len(branches)} branches answered"]
+    if tool.status == "running":
+        facts[0] += " so far"
+    if why := _ENDED_BY.get(str(tool.detail.get("ended_by"))):
+        facts[0] += f", then {why}"
+    left_out = tool.detail.get("left_out", {})
+    facts += [f"{name} gave nothing usable ({left_out[name]})" for name in well if name in left_out]
+    if merged := _MERGED.get(str(tool.detail.get("synthesis"))):
+        facts.append(merged)
+    return harmless("; ".join(facts) + ".")
 
 
 def _panels(view: RunView) -> Iterator[Text]:

@@ -29,7 +29,7 @@ class Bar:
     end: float
     style: str
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:  # noqa: D105  # rich
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield self.drawn(options.max_width)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
@@ -60,9 +60,7 @@ class Axis:
 
 def _cell(half: int, begin: int, spoke: int, end: int) -> str:
     """The character for the two half cells from `half` on: nothing, waiting (thin) or speaking (thick)."""
-    left, right = (
-        " " if not begin <= at < end else "─" if at < spoke else "━" for at in (half, half + 1)
-    )
+    left, right = (" " if not begin <= at < end else "─" if at < spoke else "━" for at in (half, half + 1))
     return {
         "  ": " ",
         " ─": "╶",

@@ -29,6 +29,9 @@ _STOPPED: Mapping[str, str] = {
     "shutdown": "stopped: the server was shut down",
     "unknown": "cut off when the run ended",
 }
+NOTHING = "\N{EN DASH}"
+"""Stands where there is nothing to say."""
+
 _MINUTE = 60.0
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _THOUSANDS = ((1_000_000, "M"), (1_000, "k"))
@@ -39,7 +42,7 @@ _CENT = 0.01
 def seconds(value: float | None) -> str:
     """A duration: ``0.04 s``, ``8.4 s``, ``2 m 05 s``; a dash when it is not known."""
     if value is None:
-        return "–"
+        return NOTHING
     if round(value, 1) >= _MINUTE:
         minutes, rest = divmod(round(value), int(_MINUTE))
         return f"{minutes} m {rest:02d} s"
@@ -57,7 +60,7 @@ def count(value: int) -> str:
 def tokens(usage: Usage) -> str:
     """What went in and what came out: ``1,204→96``; a tilde when no provider counted; a dash for nothing."""
     if not usage.input_tokens and not usage.output_tokens:
-        return "–"
+        return NOTHING
     return f"{'~' if usage.estimated else ''}{count(usage.input_tokens)}→{count(usage.output_tokens)}"
 
 

@@ -27,7 +27,9 @@ TOOL = "problem_review.1"
 MODEL = "smollm2-135m-instruct"
 
 
-def started(step_id: str, parent_id: str, kind: StepKind, name: str, at: float, **more: object) -> StepStarted:
+def started(
+    step_id: str, parent_id: str, kind: StepKind, name: str, at: float, **more: object
+) -> StepStarted:
     """A step began `at` seconds after noon."""
     return StepStarted(
         id=f"{step_id}:started",
@@ -73,7 +75,12 @@ def opening() -> list[Event]:
         ),
         started("main", "", "main", "main", 0.0, model="main"),
         started(
-            TOOL, "main", "tool", "problem_review", 0.0, call=ToolCall("c1", "problem_review", '{"task": "t"}')
+            TOOL,
+            "main",
+            "tool",
+            "problem_review",
+            0.0,
+            call=ToolCall("c1", "problem_review", '{"task": "t"}'),
         ),
         *(
             started(f"{TOOL}/{name}", TOOL, "branch", name, 0.1, model="tiny", request=ask(f"{name}?"))

@@ -1,0 +1,74 @@
+"""`stellarator up`: publish workflows as models behind one HTTP endpoint, until told to stop."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from time import time
+from typing import Annotated
+
+import typer
+
+from cluster.settings import Settings
+from serve_app.cli.claim import Claim, held
+from serve_app.cli.console import stderr
+from serve_app.cli.ports import require_free
+from serve_app.cli.render.connection import Key, how_to_call
+from serve_app.cli.signals import interruptible, wait_to_be_interrupted
+from serve_app.cli.stage import Stages
+from serve_app.cli.workflows import ProviderOption, chosen, tell_about
+from serve_app.gateway import key_file
+from serve_app.server import Running, serving
+from workflows.spec import WorkflowSpec
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def up(
+    workflows: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="WORKFLOW...", help="Templates or files; none: the demo.", show_default=False),
+    ] = None,
+    *,
+    host: Annotated[
+        str | None, typer.Option("--host", show_default="127.0.0.1", help="The address to listen on.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65535, show_default="8000", help="The port to listen on."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="HOST:PORT", help="Join this Ray cluster (or `auto`).")
+    ] = None,
+    provider: ProviderOption = None,
+) -> None:
+    """Publish workflows as models, and block until Ctrl-C, SIGTERM or `stellarator down`."""
+    found = Settings.from_env()
+    settings = replace(
+        found, host=host or found.host, port=port or found.port, ray_address=address or found.ray_address
+    )
+    specs = chosen(workflows or [], provider)
+    tell_about(specs, provider, stderr())
+    with suppress(KeyboardInterrupt), interruptible():
+        _serve(settings, specs)
+
+
+def _serve(settings: Settings, specs: tuple[WorkflowSpec, ...]) -> None:
+    claim = Claim(os.getpid(), time())
+    stages = Stages(stderr())
+    with held(settings.home, claim) as tell:
+        require_free(settings.host, settings.port)
+        with stages.shown(), serving(settings, specs, on_stage=stages) as running:
+            stages.done()
+            tell(replace(claim, base_url=running.base_url, models=running.models))
+            typer.echo("\n" + how_to_call(running.base_url, _key(running, settings), running.models))
+            stderr().print("Ctrl-C stops it.", style="quiet")
+            wait_to_be_interrupted()
+
+
+def _key(running: Running, settings: Settings) -> Key:
+    if settings.api_key is not None:
+        return Key(None)
+    return Key(key_file(settings), running.api_key if running.api_key_is_new else "")
