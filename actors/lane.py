@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from actors.flights import Flights, Stopped
-from actors.models.factory import ModelFactory
+from actors.models.factory import ModelFactory, load_litellm
 from actors.orders import CallOrder
 from actors.perform import perform
 from cluster import telemetry
@@ -26,8 +26,10 @@ SWEEP_SECONDS = 1.0
 class Lane:
     """Makes calls for coordinators."""
 
-    def __init__(self, embedded_url: Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, embedded_url: Callable[[], Awaitable[str]], *, litellm: bool = False) -> None:
         telemetry.setup("lane")
+        if litellm:
+            load_litellm()
         self._models = ModelFactory(secrets=secret, embedded_url=embedded_url)
         self._flights = Flights(self._perform)
         self._sweeper: asyncio.Task[None] | None = None

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from actors.models.factory import ModelFactory
 from ray import serve
 
 from actors.conversation import Conversations
+from actors.models.factory import ModelFactory, load_litellm, needs_litellm
+from actors.orders import needed_models
 from actors.runs.embedded import embedded_url
 from actors.runs.parts import Cluster, connect
 from cluster import roles, telemetry
@@ -28,6 +29,8 @@ class VirtualModel:
 
     def __init__(self, spec: WorkflowSpec, cluster: Cluster) -> None:
         self.spec = spec
+        if needs_litellm(needed_models(spec.models, spec.main.model)):
+            load_litellm()
         self._models = ModelFactory(secrets=secret, embedded_url=embedded_url)
         self._conversations = Conversations(spec, self._models, cluster.panels, cluster.journal)
 

@@ -95,11 +95,13 @@ class RemoteJournal:
         for pause in (*PAUSES, None):
             try:
                 async with translated(JournalUnavailable):
-                    return await self._actor.append.remote(batch)
+                    await self._actor.append.remote(batch)
             except JournalUnavailable:
                 if pause is None:
                     raise
                 await asyncio.sleep(pause)
+            else:
+                return
 
 
 def _resolve(waiting: list[asyncio.Future[None]], error: JournalUnavailable | None) -> None:

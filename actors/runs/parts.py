@@ -116,4 +116,4 @@ def _open_lane(kind: LaneKind, node: Node, number: int) -> tuple[str, ActorHandl
     role = roles.LANE if kind == "light" else roles.LITELLM_LANE
     here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
     options = role.options(node.node_id[:12], number, get_if_exists=True, scheduling_strategy=here)
-    return options["name"], _lane.options(**options).remote(embedded_url)
+    return options["name"], _lane.options(**options).remote(embedded_url, litellm=kind == "litellm")

@@ -79,7 +79,7 @@ class OpenAICompatibleModel:
             async for chunk in response.aiter_bytes():
                 for data in decoder.feed(chunk):
                     if data == _DONE:
-                        yield answer.completion()
+                        yield answer.completion(done=True)
                         return
                     for delta in answer.feed(self._object(data)):
                         yield delta

@@ -60,14 +60,12 @@ class Answer:
             self._finish = choice.get("finish_reason") or self._finish
             yield from self._delta(choice.get("delta") or {})
 
-    @property
-    def finished(self) -> bool:
-        """Whether the server said how the answer ended."""
-        return bool(self._finish)
+    def completion(self, *, done: bool = False) -> Completion:
+        """The sum of all chunks; a stream that broke off is `UpstreamMalformed`.
 
-    def completion(self) -> Completion:
-        """The sum of all chunks; a stream that broke off is `UpstreamMalformed`."""
-        if not self._finish:
+        `done`: the server said that the stream is over, which some do without giving a finish reason.
+        """
+        if not self._finish and not done:
             raise UpstreamMalformed(self._model, "the stream broke off before the answer ended")
         parts: list[Part] = []
         if self._reasoning:

@@ -49,8 +49,8 @@ def detail_of(content: bytes) -> str:
     try:
         told = json.loads(content)
     except ValueError:
-        return _safe(content.decode("utf-8", "replace")) if not content.lstrip().startswith(b"<") else ""
-    return _safe(_message(told))
+        return safe(content.decode("utf-8", "replace")) if not content.lstrip().startswith(b"<") else ""
+    return safe(_message(told))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -78,7 +78,8 @@ def _message(told: Any) -> str:
     return str(told)
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """A message on one line, short, without anything that looks like a key."""
     line = " ".join(_SECRET.sub("[secret]", text).split())
     return line if len(line) <= MAX_DETAIL else f"{line[:MAX_DETAIL]}..."
 
