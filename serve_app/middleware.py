@@ -67,7 +67,9 @@ class Locked:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it with 401."""
-        is_free = scope["type"] == "lifespan" or scope["path"] in self._free
+        # Behind a route prefix, Serve and Starlette keep the prefix in the path.
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        is_free = scope["type"] == "lifespan" or path in self._free
         if is_free or is_authorized(scope["headers"], self._key):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":

@@ -1,5 +1,6 @@
 """The whole application without a socket: keys, sizes, ids, errors, and the document that describes it."""
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
@@ -96,6 +97,14 @@ async def test_some_paths_need_no_key(client: httpx.AsyncClient, path: str) -> N
     assert (await client.get(path)).status_code == 200
 
 
+async def test_free_paths_are_free_behind_a_route_prefix_and_nothing_else_is(host: ScriptedHost) -> None:
+    app = web_app(host, ScriptedRecords(), KEY, Limits())
+    transport = httpx.ASGITransport(app, root_path="/fusion")
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/fusion") as client:
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/v1/models")).status_code == 401
+
+
 # --- sizes --------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +161,12 @@ async def test_a_wrong_field_is_named_in_the_clients_own_terms(
     assert (error["param"], error["type"]) == (param, "invalid_request_error")
     assert error["message"].startswith(param)
     assert not host.runs
+
+
+async def test_nan_is_no_number(client: httpx.AsyncClient) -> None:
+    content = json.dumps({**HELLO, "temperature": float("nan")}).encode()
+    response = await client.post(CHAT, content=content, headers={"content-type": "application/json"})
+    assert (response.status_code, error_of(response)["param"]) == (400, "temperature")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"x"', b"\xff", b"[" * 3000])

@@ -3,8 +3,8 @@
 What has no neutral form: part types that we do not know are carried as `Foreign`; generation parameters in
 `PASSED_ON` go to the main LLM's provider as they are. Left out knowingly: unknown fields (a provider's client
 could take them for an address or a key), hints (cache_control, a participant's name), logprobs and
-modalities other than text, tools of types that only a provider could run, and the difference between a
-custom tool and a function with one text argument.
+modalities other than text, an assistant's parts that are neither text nor a refusal, tools of types that only
+a provider could run, and the difference between a custom tool and a function with one text argument.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _messages(messages: list[wire.ChatMessage]) -> Iterator[Message]:
 def _assistant_parts(message: wire.AssistantMessage, index: int) -> Iterator[Part]:
     if reasoning := message.reasoning_content or message.reasoning:
         yield Reasoning(reasoning)
-    yield from _parts(message.content)
+    yield from (part for part in _parts(message.content) if not isinstance(part, Foreign))
     if message.refusal:
         yield Text(message.refusal)
     for position, call in enumerate(message.tool_calls or ()):

@@ -21,9 +21,9 @@ from workflows.messages import FinishReason
 
 
 class Lenient(BaseModel):
-    """Fields that we do not know are kept, not refused."""
+    """Fields that we do not know are kept, not refused. Python's JSON reads NaN, which no provider takes."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
 
 def _by_type(*known: str) -> Callable[[Any], str]:

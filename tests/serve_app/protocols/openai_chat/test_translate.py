@@ -149,6 +149,11 @@ def test_reasoning_and_a_refusal_of_earlier_turns_are_kept() -> None:
         assert message.parts == (Reasoning("Hmm"), Text("No."))
 
 
+def test_an_assistants_foreign_parts_are_left_out_of_what_it_said() -> None:
+    content = [{"type": "thinking", "thinking": "Hmm"}, {"type": "text", "text": "Hi"}]
+    assert parts(content, role="assistant") == (Text("Hi"),)
+
+
 def test_a_custom_tool_call_carries_its_input_as_an_argument() -> None:
     call = {"id": "c1", "type": "custom", "custom": {"name": "patch", "input": "*** x"}}
     message = asked({"role": "assistant", "tool_calls": [call]}).messages[0]
