@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from cluster.settings import Settings
 from workflows.errors import SetupInvalid
 
 _BEARER = b"bearer "
@@ -27,6 +28,11 @@ def is_authorized(headers: Iterable[tuple[bytes, bytes]], key: str) -> bool:
     """Whether one of the keys in these raw headers is `key`."""
     expected = key.encode()
     return any(hmac.compare_digest(presented, expected) for presented in presented_keys(headers))
+
+
+def key_file(settings: Settings) -> Path:
+    """Where the server keeps its key."""
+    return settings.home / "api-key"
 
 
 def ensure_key(path: Path, given: str | None) -> tuple[str, bool]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from pathlib import Path
 from time import time
 
 from fastapi import FastAPI
@@ -18,18 +17,13 @@ from ray.serve.handle import DeploymentHandle
 from actors.runs.parts import connect
 from cluster import roles, telemetry
 from cluster.settings import Settings
-from serve_app.auth import ensure_key
+from serve_app.auth import ensure_key, key_file
 from serve_app.hosting import Limits, PublishedModel
 from serve_app.virtual_model import VirtualModel
 from serve_app.web import web_app
 from workflows.answer import AnswerEvent, RunRequest
 from workflows.errors import UnknownVirtualModel
 from workflows.spec import WorkflowSpec
-
-
-def key_file(settings: Settings) -> Path:
-    """Where the key that opens the doors is kept."""
-    return settings.home / "api-key"
 
 
 class RayHost:

@@ -14,8 +14,7 @@ from cluster import session
 from cluster.guard import check_packages
 from cluster.settings import Settings
 from serve_app.app import application
-from serve_app.auth import ensure_key
-from serve_app.gateway import key_file
+from serve_app.auth import ensure_key, key_file
 from workflows.spec import WorkflowSpec
 
 APPLICATION = "stellarator"

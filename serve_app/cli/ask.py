@@ -14,7 +14,6 @@ from serve_app.cli.console import emit_json, stderr, stdout
 from serve_app.cli.history import read_run
 from serve_app.cli.ports import free_port
 from serve_app.cli.render.track import Track
-from serve_app.cli.signals import interruptible
 from serve_app.cli.stage import Stages
 from serve_app.cli.watch import Watched, watch
 from serve_app.server import serving
@@ -46,7 +45,7 @@ def _watched(spec: WorkflowSpec, prompt: str, settings: Settings, answers: Conso
     here = replace(settings, host="127.0.0.1", port=free_port("127.0.0.1"))
     progress = stderr()
     stages = Stages(progress)
-    with interruptible(), stages.shown(), serving(here, [spec], on_stage=stages) as running:
+    with stages.shown(), serving(here, [spec], on_stage=stages) as running:
         stages.done()
         progress.print(Text.assemble("\n", ("> ", "quiet"), prompt, "\n"))
         return asyncio.run(

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cluster import session
 from cluster.settings import Settings
-from serve_app.cli.claim import holder_of, stop
 from serve_app.cli.console import stderr
 
 app = typer.Typer(add_completion=False)
@@ -17,15 +17,18 @@ app = typer.Typer(add_completion=False)
 def down(
     *,
     patience: Annotated[
-        float, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="How long to wait for its end.")
-    ] = 60.0,
+        float,
+        typer.Option("--timeout", min=0.0, metavar="SECONDS", help="How long to wait before it is killed."),
+    ] = session.STOP_TIMEOUT_S,
 ) -> None:
-    """Stop the server of this state folder, and wait until it is gone."""
-    home = Settings.from_env().home
-    claim = holder_of(home)
-    if claim is None:
-        stderr().print(f"No server is running with the state folder {home}.", markup=False)
-        return
+    """Stop the server that runs with this state folder (STELLARATOR_HOME), and wait until it is gone.
+
+    A server that joined a cluster with `--address` is stopped where it was started.
+    """
+    settings = Settings.from_env()
     with stderr().status("Stopping …"):
-        stop(home, claim, patience)
-    stderr().print("[ok]✓[/] Stopped.")
+        was_running = session.stop(settings, patience)
+    if was_running:
+        stderr().print("[ok]✓[/] Stopped.")
+    else:
+        stderr().print(f"Nothing is running with the state folder {settings.home}.", markup=False)

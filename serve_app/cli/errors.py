@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import typer
 
+from cluster.errors import SetupError
 from serve_app.cli.console import stderr
 from workflows.errors import StellaratorError, UsageError
 
@@ -24,14 +25,16 @@ def exit_code(command: Callable[[], object], *, debug: bool) -> int:
     try:
         ended = command()
     except typer.TyperException as error:
-        _tell(f"{error.format_message()} See `stellarator --help`.")
+        context = getattr(error, "ctx", None)
+        command_path = context.command_path if context else "stellarator"
+        _tell(f"{error.format_message()} See `{command_path} --help`.")
         return error.exit_code
     except typer.Abort:
         return INTERRUPTED
-    except StellaratorError as error:
+    except (StellaratorError, SetupError) as error:
         _tell(str(error))
         _trace(debug)
-        return MISUSED if isinstance(error, UsageError) else FAILED
+        return MISUSED if isinstance(error, UsageError | SetupError) else FAILED
     except Exception as error:  # noqa: BLE001  # the last place where an error can be told to a person
         hint = "" if debug else " Add --debug for the traceback."
         _tell(f"Unexpected {type(error).__name__}: {str(error).rstrip('.') or 'no message'}.{hint}")
@@ -42,9 +45,9 @@ def exit_code(command: Callable[[], object], *, debug: bool) -> int:
 
 def _tell(text: str) -> None:
     stderr().print("[bold red]Error:[/] ", end="")
-    stderr().print(text, markup=False)
+    stderr().print(text, markup=False, soft_wrap=True)
 
 
 def _trace(wanted: bool) -> None:
     if wanted:
-        stderr().print(traceback.format_exc(), markup=False, style="dim")
+        stderr().print(traceback.format_exc(), markup=False, style="dim", soft_wrap=True)

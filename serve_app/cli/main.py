@@ -32,7 +32,6 @@ COMMANDS = {
 app = typer.Typer(
     name="stellarator",
     cls=lazy_group(COMMANDS),
-    no_args_is_help=True,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -61,10 +60,10 @@ def options(
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line; return its exit code. Errors have been told on stderr.
 
-    ``--debug`` is allowed anywhere: who sees an error adds it at the end of the line.
+    ``--debug`` is allowed anywhere: who sees an error adds it at the end of the line. Nothing at all asks for help.
     """
     debug = "--debug" in arguments
-    rest = [argument for argument in arguments if argument != "--debug"]
+    rest = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     return exit_code(lambda: get_command(app).main(rest, "stellarator", standalone_mode=False), debug=debug)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from time import time
 from typing import Any
 
@@ -11,8 +12,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from cluster import session
 from cluster.settings import Settings
-from serve_app.cli.claim import Claim, holder_of
+from serve_app.auth import key_file
 from serve_app.cli.console import emit_json, stderr, stdout
 from serve_app.cli.errors import FAILED
 from serve_app.cli.options import Json
@@ -23,45 +25,78 @@ app = typer.Typer(add_completion=False)
 _PATIENCE = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a server is: ``ok``, or what is wrong; and the names of its virtual models, once it tells."""
+
+    word: str
+    models: tuple[str, ...] = ()
+
+
 @app.command()
 def status(*, as_json: Json = False) -> None:
-    """Say where the server of this state folder answers and how it is; exit with 1 when none is running."""
-    home = Settings.from_env().home
-    claim = holder_of(home)
-    health = health_of(claim)
+    """Say where the server of this state folder answers and how it is; exit with 1 unless all is well."""
+    settings = Settings.from_env()
+    running = session.running(settings)
+    health = health_of(running.base_url, _key(settings)) if running else Health("down")
     if as_json:
-        emit_json({"running": claim is not None, "health": health, **(asdict(claim) if claim else {})})
-    elif claim is None:
-        stderr().print(f"No server is running with the state folder {home}.", markup=False)
+        emit_json(_json(running, health))
+    elif running is None:
+        stderr().print(f"Nothing is running with the state folder {settings.home}.", markup=False)
     else:
-        stdout().print(_described(claim, health))
-    if health != "ok":
+        stdout().print(_described(running, health))
+    if health.word != "ok":
         raise typer.Exit(FAILED)
 
 
-def health_of(claim: Claim | None) -> str:
-    """How the server is: ``ok``, ``starting``, ``down`` (nobody runs), or what is wrong with its answer."""
-    if claim is None:
-        return "down"
-    if not claim.base_url:
-        return "starting"
-    address = f"{claim.base_url.removesuffix('/v1')}/healthz"
+def health_of(base_url: str, key: str) -> Health:
+    """Ask the server."""
     try:
-        answer = httpx.get(address, timeout=_PATIENCE, trust_env=False)
-        told: Any = answer.json()
+        with httpx.Client(
+            base_url=base_url,
+            headers={"authorization": f"Bearer {key}"},
+            timeout=_PATIENCE,
+            trust_env=False,
+        ) as client:
+            health = client.get("/healthz").raise_for_status().json()
+            models = client.get("/v1/models").raise_for_status().json()
+    except httpx.HTTPStatusError as error:
+        return Health(f"answers with status {error.response.status_code}")
     except (httpx.HTTPError, ValueError) as error:
-        return f"does not answer ({type(error).__name__})"
-    return str(told.get("status")) if answer.is_success else f"answers with status {answer.status_code}"
+        return Health(f"does not answer ({type(error).__name__})")
+    return Health(health["status"], tuple(model["id"] for model in models["data"]))
 
 
-def _described(claim: Claim, health: str) -> Table:
+def _key(settings: Settings) -> str:
+    """The key that the server was started with; empty when it has none yet."""
+    file = key_file(settings)
+    return settings.api_key or (file.read_text("utf-8").strip() if file.is_file() else "")
+
+
+def _json(running: session.Running | None, health: Health) -> dict[str, Any]:
+    if running is None:
+        return {"running": False, "health": health.word}
+    return {
+        "running": True,
+        "health": health.word,
+        "base_url": f"{running.base_url}/v1",
+        "models": list(health.models),
+        "pid": running.pid,
+        "started_at": running.started_at,
+        "ray_address": running.address,
+    }
+
+
+def _described(running: session.Running, health: Health) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
-    for name, value in (
-        ("base URL", claim.base_url or NOTHING),
-        ("models", ", ".join(claim.models) or NOTHING),
-        ("health", Text(health, style="ok" if health == "ok" else "degraded")),
-        ("up for", seconds(time() - claim.started_at)),
-        ("process", str(claim.pid)),
-    ):
+    for name, value in _facts(running, health):
         table.add_row(Text(name, style="quiet"), value)
     return table
+
+
+def _facts(running: session.Running, health: Health) -> Iterator[tuple[str, str | Text]]:
+    yield "base URL", f"{running.base_url}/v1"
+    yield "models", ", ".join(health.models) or NOTHING
+    yield "health", Text(health.word, style="ok" if health.word == "ok" else "failed")
+    yield "up for", seconds(time() - running.started_at)
+    yield "process", str(running.pid)

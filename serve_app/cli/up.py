@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import replace
-from time import time
+from threading import Event
 from typing import Annotated
 
 import typer
 
+from cluster import session
 from cluster.settings import Settings
-from serve_app.cli.claim import Claim, held
+from serve_app.auth import key_file
 from serve_app.cli.console import stderr
 from serve_app.cli.ports import require_free
 from serve_app.cli.render.connection import Key, how_to_call
-from serve_app.cli.signals import interruptible, wait_to_be_interrupted
 from serve_app.cli.stage import Stages
 from serve_app.cli.workflows import ProviderOption, chosen, tell_about
-from serve_app.gateway import key_file
 from serve_app.server import Running, serving
-from workflows.spec import WorkflowSpec
 
 app = typer.Typer(add_completion=False)
 
@@ -51,21 +48,18 @@ def up(
     )
     specs = chosen(workflows or [], provider)
     tell_about(specs, provider, stderr())
-    with suppress(KeyboardInterrupt), interruptible():
-        _serve(settings, specs)
-
-
-def _serve(settings: Settings, specs: tuple[WorkflowSpec, ...]) -> None:
-    claim = Claim(os.getpid(), time())
-    stages = Stages(stderr())
-    with held(settings.home, claim) as tell:
+    if (
+        session.running(settings) is None
+    ):  # else `serving` says what is in the way: not the port, but the folder
         require_free(settings.host, settings.port)
-        with stages.shown(), serving(settings, specs, on_stage=stages) as running:
-            stages.done()
-            tell(replace(claim, base_url=running.base_url, models=running.models))
-            typer.echo("\n" + how_to_call(running.base_url, _key(running, settings), running.models))
-            stderr().print("Ctrl-C stops it.", style="quiet")
-            wait_to_be_interrupted()
+    stages = Stages(stderr())
+    with stages.shown(), serving(settings, specs, on_stage=stages) as running:
+        stages.done()
+        typer.echo("\n" + how_to_call(running.base_url, _key(running, settings), running.models))
+        stderr().print("Ctrl-C stops it.", style="quiet")
+        # To be told to stop is how it ends well.
+        with suppress(KeyboardInterrupt, SystemExit):
+            Event().wait()
 
 
 def _key(running: Running, settings: Settings) -> Key:
