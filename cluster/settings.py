@@ -10,6 +10,8 @@ there (`worker_environment`) has to be known before.
 from __future__ import annotations
 
 import os
+import re
+import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,15 +21,14 @@ from typing import Literal, cast
 import platformdirs
 
 from cluster.errors import SetupError
+from cluster.guard import ROOT
 
 Content = Literal["full", "metadata"]
 Protocol = Literal["grpc", "http/protobuf"]
 
-SESSION_MARK = "STELLARATOR_SESSION"
-"""A random name that every process of one local session has in its environment: its identity."""
-
 DEFAULT_PORT = 8000
 DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024  # what the vendors' own APIs take
+_RELATIVE_SQLITE = re.compile(r"(?P<driver>sqlite(\+\w+)?):///(?P<path>(?!/|:memory:|file:).+)")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -70,7 +71,7 @@ class Settings:
         home = _home(env)
         return cls(
             home=home,
-            database_url=_text(env, "STELLARATOR_DATABASE_URL") or f"sqlite:///{home / 'journal.db'}",
+            database_url=_database_url(env, home),
             api_key=_text(env, "STELLARATOR_API_KEY"),
             host=_text(env, "STELLARATOR_HOST") or "127.0.0.1",
             port=_number(env, "STELLARATOR_PORT", DEFAULT_PORT, 1, 65535),
@@ -153,6 +154,7 @@ def worker_environment(settings: Settings, environ: Mapping[str, str] | None = N
         **_RAY,
         **_LITELLM,
         "RAY_AUTH_TOKEN_PATH": str(settings.ray_token_file),
+        "PYTHONPATH": _python_path(env),
         "STELLARATOR_HOME": str(settings.home),
         "STELLARATOR_HOST": settings.host,
         "STELLARATOR_PORT": str(settings.port),
@@ -219,6 +221,23 @@ def _private_folder(path: Path, variable: str) -> Path:
     if not os.access(path, os.W_OK | os.X_OK):
         raise SetupError(f"The folder {path} cannot be written. Set {variable} to one that you may write.")
     return path
+
+
+def _python_path(env: Mapping[str, str]) -> str:
+    # A checkout that is not installed is found by no other way; site-packages must not come before Python's own.
+    installed = ROOT in (Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("platlib")))
+    return os.pathsep.join(filter(None, ["" if installed else str(ROOT), env.get("PYTHONPATH", "")]))
+
+
+def _database_url(env: Mapping[str, str], home: Path) -> str:
+    url = _text(env, "STELLARATOR_DATABASE_URL")
+    if url is None:
+        return f"sqlite:///{home / 'journal.db'}"
+    relative = _RELATIVE_SQLITE.fullmatch(url)
+    if relative is None:
+        return url
+    # Ray's processes work in another folder, which is removed at the end.
+    return f"{relative['driver']}:///{Path(relative['path']).absolute()}"
 
 
 def _ray_address(env: Mapping[str, str]) -> str | None:

@@ -76,6 +76,20 @@ def test_a_state_folder_that_cannot_be_made_names_its_variable(tmp_path: Path) -
         read(tmp_path / "file" / "state")
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("sqlite:///runs.db", "sqlite:///{cwd}/runs.db"),
+        ("sqlite+pysqlite:///a/runs.db", "sqlite+pysqlite:///{cwd}/a/runs.db"),
+        ("sqlite:////var/runs.db", "sqlite:////var/runs.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("postgresql+psycopg://u@db/journal", "postgresql+psycopg://u@db/journal"),
+    ],
+)
+def test_a_relative_database_file_is_meant_from_here(tmp_path: Path, given: str, meant: str) -> None:
+    assert read(tmp_path, STELLARATOR_DATABASE_URL=given).database_url == meant.format(cwd=Path.cwd())
+
+
 def test_errors_and_settings_survive_pickle(tmp_path: Path) -> None:
     error = pickle.loads(pickle.dumps(SetupError("Set X.")))
     assert str(error) == "Set X."
