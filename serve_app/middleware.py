@@ -24,10 +24,11 @@ _SANE_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}")
 
 
 class Identity:
-    """Outermost: every response names its request and, when there is one, its run; no error gets past.
+    """Outermost: every request has an id, every response names its run when there is one, no error gets past.
 
-    A client's own `x-request-id` is kept, so that its logs and ours can be joined. Routes put the run's id
-    into ``request.state.run_id``.
+    A request that comes with an `x-request-id` keeps it, so that logs can be joined; who gave it knows it, and
+    Ray Serve, which gives one to every request, puts it on the response itself. Any other gets an id here.
+    Routes put the run's id into ``request.state.run_id``.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -39,14 +40,20 @@ class Identity:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        state["request_id"] = _request_id(Headers(scope=scope))
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        is_named = bool(_SANE_ID.fullmatch(given))
+        state["request_id"] = given if is_named else new_request_id()
         started = False
 
         async def send_identified(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _identify(MutableHeaders(scope=message), state)
+                headers = MutableHeaders(scope=message)
+                if not is_named:
+                    headers[REQUEST_ID_HEADER] = state["request_id"]
+                if run_id := state.get("run_id"):
+                    headers[RUN_ID_HEADER] = run_id
             await send(message)
 
         try:
@@ -111,14 +118,3 @@ class BodyLimit:
 
     def _too_large(self) -> HTTPException:
         return HTTPException(413, f"The request body is larger than {self._max_bytes} bytes.")
-
-
-def _request_id(headers: Headers) -> str:
-    given = headers.get(REQUEST_ID_HEADER, "")
-    return given if _SANE_ID.fullmatch(given) else new_request_id()
-
-
-def _identify(headers: MutableHeaders, state: dict[str, str]) -> None:
-    headers[REQUEST_ID_HEADER] = state["request_id"]
-    if run_id := state.get("run_id"):
-        headers[RUN_ID_HEADER] = run_id
