@@ -6,11 +6,11 @@ from starlette.types import Message, Receive, Scope, Send
 from serve_app.middleware import Identity, Locked
 
 
-async def never(scope: Scope, receive: Receive, send: Send) -> None:
+async def never(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise AssertionError("the request was let in")
 
 
-async def cut_off(scope: Scope, receive: Receive, send: Send) -> None:
+async def cut_off(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     raise ValueError("secret")
 
