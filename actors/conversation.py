@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from time import monotonic, time
@@ -71,7 +71,7 @@ class Conversations:
         self.panels = panels
         self.journal = journal
 
-    async def answer(self, run: RunRequest) -> AsyncIterator[AnswerEvent]:
+    async def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Answer one request: `AnswerStarted`, deltas, then `AnswerFinished` or `AnswerFailed`."""
         async with aclosing(Conversation(self, run).events()) as events:
             async for event in events:
@@ -91,7 +91,7 @@ class Conversation:
         self._open: Hearing | None = None
         self._span = spans.workflow(home.spec, run)
 
-    async def events(self) -> AsyncIterator[AnswerEvent]:
+    async def events(self) -> AsyncGenerator[AnswerEvent, None]:
         """Everything that the client may see."""
         self._recorder.run_started(self._run, self._home.hash, spans.trace_id(self._span))
         self._recorder.group_started(MAIN, "main", "main", self._home.spec.main.model)
@@ -104,7 +104,7 @@ class Conversation:
             self._abandoned("client")
             raise
 
-    async def _drive(self) -> AsyncIterator[AnswerEvent]:
+    async def _drive(self) -> AsyncGenerator[AnswerEvent, None]:
         flow = converse(self._home.spec, self._run)
         step = advance(flow)
         while not isinstance(step, Returned):
@@ -121,7 +121,7 @@ class Conversation:
                     raise AssertionError("the main LLM fans nothing out; its tools do")
         yield await self._ending(step.value)
 
-    async def _turn(self, call: Call) -> AsyncIterator[Delta]:
+    async def _turn(self, call: Call) -> AsyncGenerator[Delta, None]:
         """Stream one turn of the main LLM through the relay; leaves its outcome in `_outcome`."""
         hearing = self._open = Hearing(call)
         self._recorder.call_started(call)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from time import monotonic
 
 from actors import spans
@@ -74,15 +75,12 @@ class Hearing:
         return Cancelled(self.call.step_id, reason, self.seconds, self.used(), self.call.model)
 
 
-async def listen(model: ChatModel, hearing: Hearing) -> AsyncIterator[StreamItem]:
+async def listen(model: ChatModel, hearing: Hearing) -> AsyncGenerator[StreamItem, None]:
     """Stream one call, noting what is heard; however the listener leaves, the upstream socket is closed."""
-    stream = model.stream(hearing.call.request)
-    try:
+    async with aclosing(model.stream(hearing.call.request)) as stream:
         async for item in stream:
             hearing.take(item)
             yield item
-    finally:
-        await aclose(stream)
 
 
 async def perform(model: ChatModel, order: CallOrder, stopped: Stopped) -> Outcome:
@@ -92,8 +90,9 @@ async def perform(model: ChatModel, order: CallOrder, stopped: Stopped) -> Outco
     span = spans.chat(call, order.models[call.model].model, order.run_id, order.traceparent)
     try:
         async with asyncio.timeout(call.timeout):
-            async for _ in listen(model, hearing):
-                pass
+            async with aclosing(listen(model, hearing)) as items:
+                async for _ in items:
+                    pass
         outcome: Outcome = hearing.answered()
     except asyncio.CancelledError:
         outcome = hearing.cancelled(stopped.reason)
@@ -107,10 +106,3 @@ async def perform(model: ChatModel, order: CallOrder, stopped: Stopped) -> Outco
         outcome = hearing.failed(Failure("internal_error", f"internal error ({type(error).__name__})"))
     spans.end(span, outcome)
     return outcome
-
-
-async def aclose(stream: AsyncIterator[StreamItem]) -> None:
-    """Close a stream that may be a generator, so that its socket closes now and not at some collection."""
-    close = getattr(stream, "aclose", None)
-    if close is not None:
-        await close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from workflows.answer import AnswerFinished, RunRequest
 from workflows.errors import Failure
@@ -180,7 +180,7 @@ class Recorder:
         self._soon(self._ended(Failed(step_id, failure, seconds)))
 
     def _ended(self, outcome: Outcome) -> StepFinished | StepFailed | StepCancelled:
-        common = {
+        common: dict[str, Any] = {
             "id": self._id(outcome.step_id, "ended"),
             "run_id": self._run_id,
             "at": time(),

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ray.serve import Application
 
 from cluster.guard import check_packages
-from serve_app.gateway import Gateway
-from serve_app.virtual_model import DedicatedModel
+from serve_app.gateway import gateway
+from serve_app.virtual_model import dedicated_model
 from workflows import catalog
 from workflows.loading import load
 from workflows.spec import WorkflowSpec
@@ -37,9 +37,8 @@ def workflow(source: str) -> WorkflowSpec:
 def application(specs: Sequence[WorkflowSpec]) -> Application:
     """One gateway in front of these virtual models, each in replicas of its own unless it says `shared`."""
     dedicated = {
-        spec.name: DedicatedModel.options(name=spec.name).bind(spec)
+        spec.name: dedicated_model.options(name=spec.name).bind(spec)
         for spec in specs
         if spec.deployment == "dedicated"
     }
-    built: Application = Gateway.bind(list(specs), dedicated)
-    return built
+    return gateway.bind(list(specs), dedicated)

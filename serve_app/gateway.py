@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from time import time
+from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from actors import spans
 from actors.runs.parts import connect
 from cluster import roles, telemetry
 from cluster.settings import Settings
@@ -25,6 +28,9 @@ from workflows.answer import AnswerEvent, RunRequest
 from workflows.errors import UnknownVirtualModel
 from workflows.spec import WorkflowSpec
 
+ROUTES = {"openai_chat": "/v1/chat/completions"}
+"""The path of each protocol, for the name of the request's span."""
+
 
 class RayHost:
     """Virtual models on Ray."""
@@ -33,7 +39,7 @@ class RayHost:
         self,
         specs: Sequence[WorkflowSpec],
         shared: Mapping[str, VirtualModel],
-        dedicated: Mapping[str, DeploymentHandle],
+        dedicated: Mapping[str, DeploymentHandle[Any]],
     ) -> None:
         self._specs = {spec.name: spec for spec in specs}
         self._shared = shared
@@ -55,16 +61,21 @@ class RayHost:
     async def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Run it, here or where it lives."""
         self.workflow(run.virtual_model)
+        span = spans.server("POST", ROUTES.get(run.protocol, run.protocol), run.traceparent)
+        run = replace(run, traceparent=spans.traceparent(span))
         model = self._shared.get(run.virtual_model)
         events = model.answer(run) if model else _remote(self._dedicated[run.virtual_model], run)
-        async with aclosing(events):
-            async for event in events:
-                yield event
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+        finally:
+            span.end()
 
 
-async def _remote(handle: DeploymentHandle, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
+async def _remote(handle: DeploymentHandle[Any], run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
     """Read a dedicated model's batches; nobody cancels for us behind the fast ingress, so we always do."""
-    response = handle.options(stream=True).answer.remote(run)
+    response: Any = handle.options(stream=True).answer.remote(run)
     try:
         async for batch in response:
             for event in batch:
@@ -73,12 +84,11 @@ async def _remote(handle: DeploymentHandle, run: RunRequest) -> AsyncGenerator[A
         response.cancel()
 
 
-@serve.deployment(**roles.GATEWAY.options())
 @serve.ingress()
 class Gateway:
     """One replica of the gateway."""
 
-    def __init__(self, specs: list[WorkflowSpec], dedicated: dict[str, DeploymentHandle]) -> None:
+    def __init__(self, specs: list[WorkflowSpec], dedicated: dict[str, DeploymentHandle[Any]]) -> None:
         telemetry.setup("gateway")
         self._settings = Settings.from_env()
         cluster = connect()
@@ -90,3 +100,7 @@ class Gateway:
         key, _ = ensure_key(key_file(self._settings), self._settings.api_key)
         limits = Limits(max_body_bytes=self._settings.max_body_bytes)
         return web_app(self._host, self._records, key, limits)
+
+
+gateway: serve.Deployment = serve.deployment(**roles.GATEWAY.options())(Gateway)
+"""The deployment, to be bound."""

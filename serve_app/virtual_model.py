@@ -43,7 +43,6 @@ class VirtualModel:
         await self._models.aclose()
 
 
-@serve.deployment(**roles.VIRTUAL_MODEL.options())
 class DedicatedModel:
     """A virtual model in replicas of its own."""
 
@@ -56,3 +55,7 @@ class DedicatedModel:
         async with aclosing(coalesced(self._model.answer(run))) as batches:
             async for batch in batches:
                 yield batch
+
+
+dedicated_model: serve.Deployment = serve.deployment(**roles.VIRTUAL_MODEL.options())(DedicatedModel)
+"""The deployment, to be bound."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -11,7 +13,7 @@ from cluster import roles
 from cluster.settings import Settings
 from workflows.errors import ClusterError
 
-_embedded = ray.remote(EmbeddedServer)
+_embedded: Any = ray.remote(EmbeddedServer)
 
 
 async def embedded_url() -> str:

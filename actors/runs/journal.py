@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from ray.actor import ActorHandle
-
-from actors.journal.actor import JournalActor
 from actors.journal.store import Recorded, RunQuery
 from actors.runs.errors import translated
+from actors.runs.handles import Handle
 from workflows.errors import JournalUnavailable
 from workflows.events import Event
 from workflows.replay import RunSummary
@@ -28,7 +26,7 @@ PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0)
 class RemoteJournal:
     """The journal actor's typed face."""
 
-    def __init__(self, actor: ActorHandle[JournalActor]) -> None:
+    def __init__(self, actor: Handle) -> None:
         self._actor = actor
         self._waiting: list[Event] = []
         self._safe: list[asyncio.Future[None]] = []

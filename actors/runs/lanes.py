@@ -5,44 +5,43 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from time import monotonic
+from typing import Any
 
 import ray
-from ray import ObjectRef
-from ray.actor import ActorHandle
 
 from actors.branch import run_branch
 from actors.collect import Pending
-from actors.lane import Lane
 from actors.models.factory import needs_litellm
 from actors.orders import CallOrder
 from actors.runs.embedded import embedded_url
 from actors.runs.errors import translated
-from actors.supervisor import LaneKind, Supervisor
+from actors.runs.handles import Handle
+from actors.supervisor import LaneKind
 from cluster import roles
 from workflows.errors import ClusterError, LaneLost
 from workflows.flow import Cancelled, Outcome
 
-LaneHandle = ActorHandle[Lane]
 FRESH_SECONDS = 2.0
 """How old the list of lanes may be."""
 
-branch_task = ray.remote(run_branch)
+branch_task: Any = ray.remote(run_branch)
 
 
 class OnLane:
     """A call that a lane makes."""
 
-    def __init__(self, lane: LaneHandle, order: CallOrder, landed: Callable[[], None]) -> None:
+    def __init__(self, lane: Handle, order: CallOrder, landed: Callable[[], None]) -> None:
         self._lane = lane
         self._order = order
-        self._ref: ObjectRef[Outcome] = lane.call.remote(order)
-        self._landed = landed
+        self._ref = lane.call.remote(order)
+        self._landed: Callable[[], None] = landed
 
     async def result(self) -> Outcome:
         """The outcome; `LaneLost` when the lane died."""
         try:
             async with translated(LaneLost):
-                return await self._ref
+                outcome: Outcome = await self._ref
+                return outcome
         finally:
             self._landed()
 
@@ -63,13 +62,14 @@ class AsTask:
         self._began = monotonic()
         self._reason = "cancelled"
         options = roles.BRANCH.options(**_resources(dict(order.call.resources)))
-        self._ref: ObjectRef[Outcome] = branch_task.options(**options).remote(order, embedded_url)
+        self._ref = branch_task.options(**options).remote(order, embedded_url)
 
     async def result(self) -> Outcome:
         """The outcome; `LaneLost` when the worker died."""
         try:
             async with translated(LaneLost):
-                return await self._ref
+                outcome: Outcome = await self._ref
+                return outcome
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -90,9 +90,9 @@ class AsTask:
 class RemoteLanes:
     """All lanes, as one coordinator sees them."""
 
-    def __init__(self, supervisor: ActorHandle[Supervisor]) -> None:
+    def __init__(self, supervisor: Handle) -> None:
         self._supervisor = supervisor
-        self._lanes: dict[LaneKind, Mapping[str, LaneHandle]] = {}
+        self._lanes: dict[LaneKind, Mapping[str, Handle]] = {}
         self._listed: dict[LaneKind, float] = {}
         self._in_flight: dict[str, int] = {}
         self._homes: dict[tuple[str, str], str] = {}
@@ -129,14 +129,14 @@ class RemoteLanes:
             for lane in lanes.values():
                 lane.release.remote(run_id)
 
-    async def _list(self, kind: LaneKind, *, create: bool = True) -> Mapping[str, LaneHandle]:
+    async def _list(self, kind: LaneKind, *, create: bool = True) -> Mapping[str, Handle]:
         if not self._lanes.get(kind) or monotonic() - self._listed[kind] > FRESH_SECONDS:
             async with translated(ClusterError):
                 self._lanes[kind] = await self._supervisor.lanes.remote(kind, create)
             self._listed[kind] = monotonic()
         return self._lanes[kind]
 
-    def _least_busy(self, lanes: Mapping[str, LaneHandle]) -> str:
+    def _least_busy(self, lanes: Mapping[str, Handle]) -> str:
         if not lanes:
             raise ClusterError("no lane is up to make calls; is the cluster starting or out of nodes?")
         return min(lanes, key=lambda name: self._in_flight.get(name, 0))

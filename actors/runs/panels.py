@@ -7,12 +7,10 @@ import zlib
 from collections.abc import Sequence
 
 import ray
-from ray import ObjectRef
-from ray.actor import ActorHandle
 
-from actors.coordinator import Coordinator
 from actors.orders import PanelOrder
 from actors.runs.errors import translated
+from actors.runs.handles import Handle
 from workflows.errors import CoordinatorLost
 from workflows.flow import ToolOutcome
 
@@ -20,7 +18,7 @@ from workflows.flow import ToolOutcome
 class RemotePanels:
     """All coordinators' typed face."""
 
-    def __init__(self, coordinators: Sequence[ActorHandle[Coordinator]]) -> None:
+    def __init__(self, coordinators: Sequence[Handle]) -> None:
         self._coordinators = coordinators
 
     async def ready(self) -> None:
@@ -40,10 +38,11 @@ class RemotePanels:
         so whoever waits cancels.
         """
         coordinator = self._coordinators[shard(order.run_id, len(self._coordinators))]
-        ref: ObjectRef[ToolOutcome] = coordinator.convene.remote(order)
+        ref = coordinator.convene.remote(order)
         try:
             async with translated(CoordinatorLost):
-                return await ref
+                outcome: ToolOutcome = await ref
+                return outcome
         except asyncio.CancelledError:
             ray.cancel(ref)
             raise

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.coordinator import Coordinator, Parts
 from actors.journal.actor import JournalActor
 from actors.lane import Lane
 from actors.runs.embedded import embedded_url
+from actors.runs.handles import Handle
 from actors.runs.journal import RemoteJournal
 from actors.runs.lanes import RemoteLanes
 from actors.runs.panels import RemotePanels
@@ -27,10 +27,10 @@ from actors.supervisor import LaneKind, Node, Supervisor
 from cluster import roles
 from cluster.settings import Settings
 
-_journal = ray.remote(JournalActor)
-_supervisor = ray.remote(Supervisor)
-_coordinator = ray.remote(Coordinator)
-_lane = ray.remote(Lane)
+_journal: Any = ray.remote(JournalActor)
+_supervisor: Any = ray.remote(Supervisor)
+_coordinator: Any = ray.remote(Coordinator)
+_lane: Any = ray.remote(Lane)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +70,25 @@ async def close() -> None:
 def _remote_journal() -> RemoteJournal:
     settings = Settings.from_env()
     options = roles.JOURNAL.options(get_if_exists=True)
-    return RemoteJournal(_journal.options(**options).remote(settings.database_url, settings.capture_content))
+    return RemoteJournal(
+        _journal.options(**options).remote(settings.database_url, settings.capture_content == "full")
+    )
 
 
-def _supervisor_actor() -> ActorHandle[Supervisor]:
+def _supervisor_actor() -> Handle:
     options = roles.SUPERVISOR.options(get_if_exists=True)
     return _supervisor.options(**options).remote(_nodes, _open_lane)
 
 
-def _coordinator_actor(number: int) -> ActorHandle[Coordinator]:
+def _coordinator_actor(number: int) -> Handle:
     options = roles.COORDINATOR.options(number, get_if_exists=True)
     return _coordinator.options(**options).remote(_coordinator_parts)
 
 
 def _coordinators() -> int:
     """One coordinator for every four cores of the cluster, at most eight."""
-    return max(1, min(8, int(ray.cluster_resources().get("CPU", 1)) // 4))
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no types here
+    return max(1, min(8, int(resources.get("CPU", 1)) // 4))
 
 
 def _coordinator_parts() -> Parts:
@@ -111,7 +114,7 @@ def _cores(node: Mapping[str, Any], *, own: bool) -> int:
     return min(offered, os.cpu_count() or 1) if own else offered
 
 
-def _open_lane(kind: LaneKind, node: Node, number: int) -> tuple[str, ActorHandle[Lane]]:
+def _open_lane(kind: LaneKind, node: Node, number: int) -> tuple[str, Handle]:
     """Start one lane, or find it, pinned to its node."""
     role = roles.LANE if kind == "light" else roles.LITELLM_LANE
     here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)

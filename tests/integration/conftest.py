@@ -1,0 +1,69 @@
+"""One real server for all integration tests: Ray, Serve, journal, lanes; only the models are scripted."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from openai import OpenAI
+
+from actors.models.scripted.server import RunningUpstream, running
+from cluster.settings import Settings
+from serve_app.server import Running, serving
+from tests.integration.panels import published, rules
+
+KEY = "sk-stellarator-for-tests"
+
+
+@dataclass(frozen=True)
+class Product:
+    """The running product as a client sees it, and the upstream behind it."""
+
+    server: Running
+    upstream: RunningUpstream
+    settings: Settings
+
+    @property
+    def root(self) -> str:
+        return self.server.base_url.removesuffix("/v1")
+
+    def openai(self) -> OpenAI:
+        return OpenAI(base_url=self.server.base_url, api_key=self.server.api_key, max_retries=0)
+
+    def http(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self.root, headers={"authorization": f"Bearer {self.server.api_key}"}, timeout=60
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def product() -> Iterator[Product]:
+    home = Path(tempfile.mkdtemp(prefix="st-"))
+    settings = Settings.from_env(
+        {
+            "STELLARATOR_HOME": str(home),
+            "STELLARATOR_API_KEY": KEY,
+            "STELLARATOR_PORT": str(free_port()),
+        }
+    )
+    try:
+        with (
+            running(rules()) as upstream,
+            serving(settings, published(upstream.base_url), on_stage=lambda _: None) as server,
+        ):
+            yield Product(server, upstream, settings)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

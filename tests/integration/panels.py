@@ -1,0 +1,120 @@
+"""Virtual models on a scripted upstream: one for each way in which a panel can go."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from workflows.spec import WorkflowSpec
+
+BRANCHES = ("broad", "risks", "diverse")
+ADVICE = "Start with the quality gates."
+ANSWER = "The plan is sound."
+ALONE = "I answer alone."
+ANALYSIS = {
+    "consensus": ["Playwright helps."],
+    "contradictions": [],
+    "partial_coverage": [],
+    "unique_insights": [],
+    "blind_spots": ["flaky tests"],
+    "advice": ADVICE,
+    "confidence": 0.8,
+    "used_candidates": ["A", "B"],
+}
+
+
+def rules() -> list[dict[str, Any]]:
+    """What the upstream does, by model name."""
+    main: list[dict[str, Any]] = [
+        {"match": {"has_result": True, "contains": "gave no answer"}, "answer": ALONE, "chunks": 3},
+        {"match": {"has_result": True}, "answer": ANSWER, "chunks": 4},
+        {
+            "match": {"has_tool": "problem_review", "contains": "plan"},
+            "tool_calls": [{"name": "problem_review", "arguments": {"task": "Review the plan"}}],
+        },
+        {"match": {"model": "main"}, "answer": "Hello from one model.", "chunks": 4},
+    ]
+    return [
+        {"match": {"model": "fast"}, "answer": "Looks fine to me.", "delay": 0.05},
+        {"match": {"model": "slow"}, "answer": "Looks fine after some thought.", "delay": 1.0},
+        {"match": {"model": "broken"}, "fail": {"status": 500, "message": "boom sk-secret-key-123456"}},
+        {"match": {"model": "hanging"}, "hang": True},
+        {"match": {"model": "judge"}, "json": ANALYSIS},
+        {"match": {"model": "endless"}, "answer": "word " * 2000, "chunks": 2000, "pace": 0.05},
+        *main,
+    ]
+
+
+def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> WorkflowSpec:
+    """A virtual model whose branches call these models of the upstream."""
+    aliases = {"main", "judge", *models}
+    collect = {"quorum": 2, "grace": "0.2s", "timeout": "10s", "deadline": "12s", **fields.pop("collect", {})}
+    branches = [
+        {"name": branch, "model": model, "prompt": f"As the {branch} reviewer: {{{{ task }}}}"}
+        for branch, model in zip(BRANCHES, models, strict=False)
+    ]
+    for branch in branches:
+        branch.update(fields.get("branch", {}))
+    return WorkflowSpec.model_validate(
+        {
+            "version": 1,
+            "name": name,
+            "description": "A panel for tests.",
+            "models": {alias: {"model": alias, "base_url": base_url} for alias in sorted(aliases)},
+            "main": {"model": fields.get("main", "main"), "tools": ["problem_review"]},
+            "tools": {
+                "problem_review": {
+                    "mode": "fusion",
+                    "description": "Convenes the review panel.",
+                    "branches": branches,
+                    "collect": collect,
+                    "synthesis": {"model": "judge", "timeout": "10s"},
+                }
+            },
+            "deployment": fields.get("deployment", "shared"),
+        }
+    )
+
+
+def pass_through(name: str, base_url: str, model: str) -> WorkflowSpec:
+    """A virtual model without tools."""
+    return WorkflowSpec.model_validate(
+        {
+            "version": 1,
+            "name": name,
+            "models": {"main": {"model": model, "base_url": base_url}},
+            "main": {"model": "main"},
+            "deployment": "shared",
+        }
+    )
+
+
+def published(base_url: str) -> list[WorkflowSpec]:
+    """Every virtual model that the integration tests call."""
+    return [
+        panel("slow-three", base_url, ("slow", "slow", "slow"), collect={"quorum": 3}),
+        panel("one-broken", base_url, ("fast", "broken", "fast")),
+        panel("one-hanging", base_url, ("fast", "fast", "hanging")),
+        panel(
+            "past-deadline",
+            base_url,
+            ("fast", "hanging", "hanging"),
+            collect={"deadline": "1s", "timeout": "1s"},
+        ),
+        panel("all-broken", base_url, ("broken", "broken", "broken")),
+        panel(
+            "all-hanging",
+            base_url,
+            ("hanging", "hanging", "hanging"),
+            collect={"deadline": "60s", "timeout": "60s"},
+        ),
+        panel("dedicated-three", base_url, ("fast", "fast", "fast"), deployment="dedicated"),
+        panel("own-process", base_url, ("fast", "fast"), branch={"resources": {"num_cpus": 0.1}}),
+        pass_through("plain", base_url, "main"),
+        pass_through("endless", base_url, "endless"),
+    ]
+
+
+def analysis_text() -> str:
+    """The synthesis' answer."""
+    return json.dumps(ANALYSIS)
