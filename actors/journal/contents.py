@@ -48,10 +48,11 @@ class Packed:
 
 def pack(event: Event) -> Packed:
     """The event with its large parts set aside."""
-    value = event_adapter.dump_python(event, mode="json")
-    body = _text(value)
+    # Not pydantic's own JSON: it refuses half an emoji.
+    body = _text(event_adapter.dump_python(event))
     if len(body) <= LARGE:
         return Packed(event, body, None, {})
+    value = json.loads(body)
     refs: list[tuple[Path, str]] = []
     contents: dict[str, bytes] = {}
     for path in _parts(value):

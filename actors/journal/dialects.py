@@ -13,7 +13,7 @@ from typing import TypeAlias
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from workflows.errors import JournalUnavailable, SetupInvalid
@@ -99,11 +99,15 @@ def translated() -> Iterator[None]:
     """Turn the database's errors into `JournalUnavailable`, without statements, contents and addresses."""
     try:
         yield
-    except OperationalError as error:
-        said = str(error.orig).partition("\n")[0]
-        raise JournalUnavailable(f"The journal's database does not work: {said}.") from error
     except SQLAlchemyError as error:
-        raise JournalUnavailable(f"The journal's database refused: {type(error).__name__}.") from error
+        raise JournalUnavailable(f"The journal's database does not work: {_said(error)}.") from error
+
+
+def _said(error: SQLAlchemyError) -> str:
+    """The driver's own words where they are about the database; about data (subclasses of these) they may quote it."""
+    if isinstance(error, DBAPIError) and type(error).__name__ in {"OperationalError", "DatabaseError"}:
+        return str(error.orig).partition("\n")[0]
+    return type(error).__name__
 
 
 def _engine(url: URL, pool_size: int) -> Engine:

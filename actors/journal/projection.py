@@ -48,7 +48,7 @@ def merge(engine: Engine) -> dialects.Upsert:
         )
     }
     for name in _FROM_START:
-        changes[name] = case((new[name] != "", new[name]), else_=old[name])
+        changes[name] = case((old[name] != "", old[name]), else_=new[name])
     for name in _FROM_ENDING:
         changes[name] = case((stronger, new[name]), else_=old[name])
     for name in _SUMS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.workflows import stories
 from tests.workflows.stories import fusion_run
@@ -51,11 +51,13 @@ def test_the_names_of_called_tools_and_numbers_of_the_detail_stay() -> None:
     assert finished.detail == {"seed": 7}
 
 
+@settings(deadline=None)
 @given(stories.events)
 def test_redacting_twice_is_redacting_once(event: Event) -> None:
     assert redacted(redacted(event)) == redacted(event)
 
 
+@settings(deadline=None)
 @given(stories.events)
 def test_what_happened_when_and_for_how_many_tokens_stays(event: Event) -> None:
     bare = redacted(event)

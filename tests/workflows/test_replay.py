@@ -6,7 +6,7 @@ import json
 from dataclasses import fields, replace
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workflows import stories
@@ -209,6 +209,7 @@ def test_steps_of_the_same_moment_count_like_people() -> None:
     assert [s.step_id for s in run_view(turns).steps] == ["turn.2", "turn.9", "turn.10"]
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False), st.lists(st.integers(0, 17), max_size=8))
 def test_any_order_between_steps_and_any_repetition_gives_the_same_view(
     random: Random, repeated: list[int]
@@ -220,6 +221,7 @@ def test_any_order_between_steps_and_any_repetition_gives_the_same_view(
     assert run_view(mixed) == run_view(run)
 
 
+@settings(deadline=None)
 @given(st.lists(stories.events, max_size=6))
 def test_no_events_whatever_make_the_fold_raise(events: list[Event]) -> None:
     one_run = [replace(event, run_id="r") for event in events]
@@ -229,6 +231,7 @@ def test_no_events_whatever_make_the_fold_raise(events: list[Event]) -> None:
     assert {s.step_id for s in view.steps} == {step_of(event) for event in one_run} - {""}
 
 
+@settings(deadline=None)
 @given(st.lists(stories.events, max_size=6))
 def test_the_summary_is_the_view_without_steps_and_contents(events: list[Event]) -> None:
     view, summary = run_view(events), summary_of(events)

@@ -1,0 +1,63 @@
+"""The journal as one actor: the only process that writes it, so that places grow in the order of commits.
+
+An ordinary async class; `actors.runs` makes it a named Ray actor. Everything that crosses is a frozen value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from actors.journal.sql import open_store
+from actors.journal.store import PAGE, Recorded, RunQuery
+from actors.journal.writer import JournalHealth, JournalWriter
+from workflows.events import Event
+from workflows.redaction import redacted
+from workflows.replay import RunSummary
+
+
+class JournalActor:
+    """Group commit and long polls over the store at `url`.
+
+    Without `capture_content` it keeps who did what, when, for how many tokens, and with which errors, but not what
+    was said (`workflows.redaction`); runs can then be seen, but not resumed.
+    """
+
+    def __init__(self, url: str, capture_content: bool) -> None:
+        self._writer = JournalWriter(open_store(url))
+        self._kept: Callable[[Event], Event] = _whole if capture_content else redacted
+
+    async def append(self, events: Sequence[Event], durable: bool = True) -> None:
+        """Store the events; see `JournalWriter.append`."""
+        await self._writer.append([self._kept(event) for event in events], durable)
+
+    async def tail(self, run_id: str, after: int, within: float) -> tuple[Recorded, ...]:
+        """The run's events behind the place `after`; waits up to `within` seconds for the first of them."""
+        return await self._writer.tail(run_id, after, within)
+
+    async def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
+        """The run's events behind the place `after`, oldest first; none for an unknown run."""
+        return await self._writer.events(run_id, after, limit)
+
+    async def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
+        """The runs that match, newest first."""
+        return await self._writer.runs(query)
+
+    async def summary(self, run_id: str) -> RunSummary | None:
+        """One run's line in the list; None for an unknown run."""
+        return await self._writer.summary(run_id)
+
+    async def health(self) -> JournalHealth:
+        """How the journal is doing; answers also while the database does not."""
+        return self._writer.health()
+
+    async def flush(self) -> None:
+        """Return when everything appended so far is committed; see `JournalWriter.flush`."""
+        await self._writer.flush()
+
+    async def close(self) -> None:
+        """Write what waits and close the database."""
+        await self._writer.aclose()
+
+
+def _whole(event: Event) -> Event:
+    return event
