@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -141,6 +142,12 @@ class TelemetrySettings:
 def secret(name: str) -> str | None:
     """The value of the variable that a workflow names in `api_key_env`; None when it is unset or empty."""
     return os.environ.get(name) or None
+
+
+def uv_program(environ: Mapping[str, str] | None = None) -> str | None:
+    """The path of uv: the one that runs us (`uv run` leaves it in ``UV``), or one on the path; None without any."""
+    env = os.environ if environ is None else environ
+    return _text(env, "UV") or shutil.which("uv", path=env.get("PATH"))
 
 
 def worker_environment(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
