@@ -14,9 +14,9 @@ from serve_app.cli.console import emit_json, stderr, stdout
 from serve_app.cli.history import read_run
 from serve_app.cli.ports import free_port
 from serve_app.cli.render.track import Track
+from serve_app.cli.server import serving
 from serve_app.cli.stage import Stages
 from serve_app.cli.watch import Watched, watch
-from serve_app.server import serving
 from workflows.errors import RunError
 from workflows.replay import RunView, to_json
 from workflows.spec import WorkflowSpec

@@ -15,9 +15,9 @@ from serve_app.auth import key_file
 from serve_app.cli.console import stderr
 from serve_app.cli.ports import require_free
 from serve_app.cli.render.connection import Key, how_to_call
+from serve_app.cli.server import serving
 from serve_app.cli.stage import Stages
 from serve_app.cli.workflows import ProviderOption, chosen, tell_about
-from serve_app.server import Running, serving
 
 app = typer.Typer(add_completion=False)
 
@@ -55,14 +55,19 @@ def up(
     stages = Stages(stderr())
     with stages.shown(), serving(settings, specs, on_stage=stages) as running:
         stages.done()
-        typer.echo("\n" + how_to_call(running.base_url, _key(running, settings), running.models))
+        typer.echo(
+            "\n"
+            + how_to_call(
+                running.base_url,
+                _key(settings, new=running.api_key if running.api_key_is_new else ""),
+                running.models,
+            )
+        )
         stderr().print("Ctrl-C stops it.", style="quiet")
         # To be told to stop is how it ends well.
         with suppress(KeyboardInterrupt, SystemExit):
             Event().wait()
 
 
-def _key(running: Running, settings: Settings) -> Key:
-    if settings.api_key is not None:
-        return Key(None)
-    return Key(key_file(settings), running.api_key if running.api_key_is_new else "")
+def _key(settings: Settings, new: str) -> Key:
+    return Key(key_file(settings), new) if settings.api_key is None else Key(None)

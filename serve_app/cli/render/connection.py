@@ -37,13 +37,13 @@ class Key:
     def in_python(self) -> str:
         """The same for Python."""
         return (
-            f"open({str(self.file)!r}).read().strip()" if self.file else 'os.environ["STELLARATOR_API_KEY"]'
+            f"Path({str(self.file)!r}).read_text().strip()" if self.file else 'environ["STELLARATOR_API_KEY"]'
         )
 
 
 def how_to_call(base_url: str, key: Key, models: tuple[str, ...]) -> str:
     """Base URL, key and models; a curl command; four lines for OpenAI's SDK."""
-    imports = "" if key.file else "import os\n"
+    reader = "from pathlib import Path" if key.file else "from os import environ"
     return f"""\
 base URL  {base_url}
 API key   {key.in_words}
@@ -53,7 +53,8 @@ curl {base_url}/chat/completions -H "Authorization: Bearer {key.in_shell}" \\
   -H "Content-Type: application/json" \\
   -d '{{"model": "{models[0]}", "messages": [{{"role": "user", "content": "{_QUESTION}"}}]}}'
 
-{imports}from openai import OpenAI
+{reader}
+from openai import OpenAI
 client = OpenAI(base_url="{base_url}", api_key={key.in_python})
 answer = client.chat.completions.create(model="{models[0]}", messages=[{{"role": "user", "content": "{_QUESTION}"}}])
 print(answer.choices[0].message.content)

@@ -21,24 +21,26 @@ _ROOMY = 110
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A list of runs in the order given; a wide screen also shows the panel and the cost."""
+    """A list of runs in the order given; a wide screen also shows panel, cost and the whole date."""
 
     summaries: tuple[RunSummary, ...]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         narrow = ["RUN", "STARTED", "MODEL", "STATUS", "TIME", "TOKENS"]
-        headings = [*narrow, "PANEL", "COST"] if options.max_width >= _ROOMY else narrow
+        roomy = options.max_width >= _ROOMY
+        headings = [*narrow, "PANEL", "COST"] if roomy else narrow
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="quiet")
         for heading in headings:
             table.add_column(heading, no_wrap=True, overflow="ellipsis")
         for run in self.summaries:
-            table.add_row(*islice(_cells(run), len(headings)))
+            when = moment(run.started_at)
+            table.add_row(*islice(_cells(run, when if roomy else when[5:16]), len(headings)))
         yield table
 
 
-def _cells(run: RunSummary) -> Iterator[Text]:
+def _cells(run: RunSummary, when: str) -> Iterator[Text]:
     yield Text(run.run_id[:_ID_LENGTH], style="name")
-    yield Text(moment(run.started_at))
+    yield Text(when)
     yield Text(harmless(run.virtual_model))
     yield state(run.status)
     yield Text(seconds(run.seconds))

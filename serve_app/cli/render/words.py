@@ -29,7 +29,7 @@ _STOPPED: Mapping[str, str] = {
     "shutdown": "stopped: the server was shut down",
     "unknown": "cut off when the run ended",
 }
-NOTHING = "\N{EN DASH}"
+NOTHING = "-"
 """Stands where there is nothing to say."""
 
 _MINUTE = 60.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from workflows.errors import Failure
 from workflows.events import (
@@ -17,6 +17,7 @@ from workflows.events import (
     StepStarted,
 )
 from workflows.messages import ChatRequest, Completion, Message, Text, ToolCall, ToolResult, Usage
+from workflows.spec import WorkflowSpec
 
 RUN = "run_0193567890abcdef0193567890abcdef"
 NOON = 1_795_348_800.0
@@ -25,6 +26,27 @@ NOON = 1_795_348_800.0
 PROMPT = "Review this plan: connect Playwright to CI/CD."
 TOOL = "problem_review.1"
 MODEL = "smollm2-135m-instruct"
+
+SPEC = WorkflowSpec.model_validate(
+    {
+        "version": 1,
+        "name": "fusion-review",
+        "models": {"tiny": {"provider": "embedded", "model": MODEL}},
+        "main": {"model": "tiny", "tools": ["problem_review"]},
+        "tools": {
+            "problem_review": {
+                "mode": "fusion",
+                "description": "Reviews.",
+                "branches": [
+                    {"name": name, "model": "tiny", "prompt": "{{ task }}"}
+                    for name in ("broad", "risks", "diverse")
+                ],
+                "synthesis": {"model": "tiny"},
+            }
+        },
+    }
+)
+"""The workflow of every story."""
 
 
 def started(
@@ -89,7 +111,7 @@ def opening() -> list[Event]:
     ]
 
 
-def merged(status: str, detail: dict[str, object]) -> list[Event]:
+def merged(status: str, detail: dict[str, Any]) -> list[Event]:
     """The synthesis, the panel's end, the answer, the run's end."""
     synthesis = f"{TOOL}/synthesis"
     return [
@@ -170,8 +192,3 @@ def failed() -> list[Event]:
         StepFailed(id="t:e", run_id=RUN, at=NOON + 0.5, step_id="turn.1", failure=failure, seconds=0.4),
         RunFailed(id="ended", run_id=RUN, at=NOON + 0.6, failure=failure),
     ]
-
-
-def lines_of(text: str) -> Sequence[str]:
-    """The lines of a screen, without the white space at their ends."""
-    return [line.rstrip() for line in text.splitlines()]
