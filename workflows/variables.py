@@ -3,11 +3,12 @@
 | in | names |
 | --- | --- |
 | a branch's `prompt` | every property of the tool's `input_schema`; `last_user_message`, `conversation`, `tool` |
-| a synthesis' `prompt` | the same, and `task`, `evidence`, `candidates` |
+| a synthesis' `prompt` | the same, and `task`, `arguments`, `evidence`, `candidates` |
 
 - An argument that the main LLM left out is its schema's ``default``, or empty text.
 - `conversation` is the whole conversation as plain text (`transcript`), `tool` the mounted tool's name.
-- `task` is the argument of that name; a tool without one gets all its arguments, one a line.
+- `task` is the argument of that name; a tool without one gets all its arguments, one a line. `arguments` are the
+  other ones that are not empty, a list of ``{name, text}``.
 - `evidence` is the branches' answers, fenced and marked as untrusted; `candidates` the same answers bare, a list of
   ``{letter, text}``. A prompt of your own should print `evidence`, unless it fences the answers itself.
 
@@ -24,7 +25,7 @@ from workflows.messages import ChatRequest, File, Foreign, Image, Message, Part,
 from workflows.spec import FusionToolSpec
 
 ABOUT_THE_CALL = frozenset({"last_user_message", "conversation", "tool"})
-ABOUT_THE_BRANCHES = frozenset({"task", "evidence", "candidates"})
+ABOUT_THE_BRANCHES = frozenset({"task", "arguments", "evidence", "candidates"})
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 
@@ -80,11 +81,15 @@ def synthesis_values(
         evidence: the same answers as one fenced text.
 
     """
-    names = tool.input_schema.get("properties", {})
-    lines = "\n".join(f"{name}: {values[name]}" for name in names if values[name] != "")
+    given = [
+        {"name": name, "text": values[name]}
+        for name in tool.input_schema.get("properties", {})
+        if values[name] != ""
+    ]
     return {
-        "task": lines,
+        "task": "\n".join(f"{item['name']}: {item['text']}" for item in given),
         **values,
+        "arguments": [item for item in given if "task" in values and item["name"] != "task"],
         "candidates": [dict(candidate) for candidate in candidates],
         "evidence": evidence,
     }
