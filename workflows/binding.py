@@ -8,13 +8,14 @@ and a panel as diverse as the provider allows.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import cycle
+from typing import Any
 
 from workflows.errors import UsageError
-from workflows.spec import BranchSpec, FusionToolSpec, MainSpec, ModelSpec, SynthesisSpec, WorkflowSpec
+from workflows.spec import FusionToolSpec, ModelSpec, WorkflowSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Provider:
         name: what people type.
         variable: the environment variable that opens it: a key, or Ollama's address.
         main: the model that answers and merges; LiteLLM's name, or the server's own when `base_url` is given.
-        panel: models for the branches, in order; when there are more branches, they are used again.
+        panel: models for the branches, in order: a versatile one, the strongest, another or a cheap one; then again.
         base_url: of a server that is called without LiteLLM; empty for the others.
     """
 
@@ -42,7 +43,7 @@ _PROVIDERS = (
         "OPENROUTER_API_KEY",
         "openrouter/anthropic/claude-opus-4.8",
         (
-            "openrouter/google/gemini-3-flash-preview",
+            "openrouter/google/gemini-3.1-pro-preview",
             "openrouter/openai/gpt-5.5",
             "openrouter/deepseek/deepseek-v3.2",
         ),
@@ -51,13 +52,13 @@ _PROVIDERS = (
         "anthropic",
         "ANTHROPIC_API_KEY",
         "anthropic/claude-opus-4-8",
-        ("anthropic/claude-haiku-4-5", "anthropic/claude-opus-4-8", "anthropic/claude-sonnet-4-6"),
+        ("anthropic/claude-sonnet-4-6", "anthropic/claude-opus-4-8", "anthropic/claude-haiku-4-5"),
     ),
     Provider(
         "openai",
         "OPENAI_API_KEY",
         "openai/gpt-5.5",
-        ("openai/gpt-5.4-mini", "openai/gpt-5.5", "openai/gpt-5.4"),
+        ("openai/gpt-5.4", "openai/gpt-5.5", "openai/gpt-5.4-mini"),
     ),
     Provider(
         "gemini",
@@ -74,6 +75,8 @@ _PROVIDERS = (
         "http://127.0.0.1:11434/v1",
     ),
 )
+_NO_EXAMPLES: Mapping[str, Any] = {"examples": ()}
+_NO_BOUNDS: Mapping[str, Any] = {"examples": (), "max_tokens": None}
 _HOST = re.compile(r"(?:(?P<scheme>https?)://)?(?P<host>\[[^\]]*\]|[^:/]*)(?::(?P<port>\d+))?(?P<path>/.*)?")
 
 
@@ -121,7 +124,7 @@ def bind(spec: WorkflowSpec, name: str, base_url: str = "") -> WorkflowSpec:
 
     The main LLM and the synthesis get the provider's best model, the branches' aliases its panel in turn; sampling
     that was tuned to another model is left out, bounds and fallbacks stay. What was written for the embedded demo
-    model goes: few-shot examples, tight bounds, and the forced trigger.
+    model goes: few-shot examples, tight bounds, the synthesis' prompt, and the forced trigger.
 
     Args:
         spec: any workflow.
@@ -135,26 +138,22 @@ def bind(spec: WorkflowSpec, name: str, base_url: str = "") -> WorkflowSpec:
     chosen = provider(name)
     embedded = frozenset(alias for alias, model in spec.models.items() if model.kind == "embedded")
     address = base_url or chosen.base_url
-    models = {alias: _bound(spec.models[alias], model, address) for alias, model in _assignment(spec, chosen)}
-    tools = {key: _tool(tool, embedded, spec.main) for key, tool in spec.tools.items()}
-    return spec.model_copy(
-        update={
-            "models": {alias: models[alias] for alias in spec.models},
-            "main": _without_examples(spec.main) if spec.main.model in embedded else spec.main,
-            "tools": tools,
-        }
-    )
+    models = {
+        alias: _bound(spec.models[alias], model, address)
+        for alias, model in _assignment(spec, chosen).items()
+    }
+    from_the_demo = spec.main.model in embedded
+    main = spec.main.model_copy(update=_NO_EXAMPLES) if from_the_demo else spec.main
+    tools = {key: _tool(tool, embedded, forced=from_the_demo) for key, tool in spec.tools.items()}
+    return spec.model_copy(update={"models": models, "main": main, "tools": tools})
 
 
-def _assignment(spec: WorkflowSpec, chosen: Provider) -> Iterator[tuple[str, str]]:
-    """Every alias with its new model: branches' aliases share the panel, all others get the main one."""
-    panel = cycle(chosen.panel)
+def _assignment(spec: WorkflowSpec, chosen: Provider) -> dict[str, str]:
+    """A model for every alias: the branches' aliases share the panel, all others get the main one."""
     in_branches = dict.fromkeys(b.model for tool in spec.tools.values() for b in tool.branches)
-    for alias in spec.models.keys() - in_branches.keys() | {spec.main.model}:
-        yield alias, chosen.main
-    for alias in in_branches:
-        if alias != spec.main.model:
-            yield alias, next(panel)
+    in_branches.pop(spec.main.model, None)
+    panel = dict(zip(in_branches, cycle(chosen.panel), strict=False))
+    return {alias: panel.get(alias, chosen.main) for alias in spec.models}
 
 
 def _bound(old: ModelSpec, model: str, base_url: str) -> ModelSpec:
@@ -167,20 +166,14 @@ def _bound(old: ModelSpec, model: str, base_url: str) -> ModelSpec:
     )
 
 
-def _tool(tool: FusionToolSpec, embedded: frozenset[str], main: MainSpec) -> FusionToolSpec:
-    forced_for_the_demo = main.model in embedded and tool.trigger == "always"
-    return tool.model_copy(
-        update={
-            "trigger": "auto" if forced_for_the_demo else tool.trigger,
-            "branches": tuple(_unbounded(b) if b.model in embedded else b for b in tool.branches),
-            "synthesis": _unbounded(tool.synthesis) if tool.synthesis.model in embedded else tool.synthesis,
-        }
+def _tool(tool: FusionToolSpec, embedded: frozenset[str], *, forced: bool) -> FusionToolSpec:
+    """The tool without what was written for the embedded model; `forced`: its trigger was, too."""
+    branches = tuple(
+        branch.model_copy(update=_NO_BOUNDS) if branch.model in embedded else branch
+        for branch in tool.branches
     )
-
-
-def _without_examples(main: MainSpec) -> MainSpec:
-    return main.model_copy(update={"examples": ()})
-
-
-def _unbounded(step: BranchSpec | SynthesisSpec) -> BranchSpec | SynthesisSpec:
-    return step.model_copy(update={"examples": (), "max_tokens": None})
+    synthesis = tool.synthesis
+    if synthesis.model in embedded:
+        synthesis = synthesis.model_copy(update={**_NO_BOUNDS, "prompt": None})
+    trigger = "auto" if forced and tool.trigger == "always" else tool.trigger
+    return tool.model_copy(update={"trigger": trigger, "branches": branches, "synthesis": synthesis})
