@@ -17,6 +17,7 @@ from serve_app.cli.render.track import Track
 from serve_app.cli.server import serving
 from serve_app.cli.stage import Stages
 from serve_app.cli.watch import Watched, watch
+from serve_app.cli.weights import fetch_weights
 from workflows.errors import RunError
 from workflows.replay import RunView, to_json
 from workflows.spec import WorkflowSpec
@@ -44,6 +45,7 @@ def _watched(spec: WorkflowSpec, prompt: str, settings: Settings, answers: Conso
     """Serve the workflow on a port of its own for as long as the answer takes."""
     here = replace(settings, host="127.0.0.1", port=free_port("127.0.0.1"))
     progress = stderr()
+    fetch_weights([spec], here, progress)
     stages = Stages(progress)
     with stages.shown(), serving(here, [spec], on_stage=stages) as running:
         stages.done()

@@ -17,7 +17,9 @@ from serve_app.cli.ports import require_free
 from serve_app.cli.render.connection import Key, how_to_call
 from serve_app.cli.server import serving
 from serve_app.cli.stage import Stages
+from serve_app.cli.weights import fetch_weights
 from serve_app.cli.workflows import ProviderOption, chosen, tell_about
+from workflows.spec import WorkflowSpec
 
 app = typer.Typer(add_completion=False)
 
@@ -48,26 +50,21 @@ def up(
     )
     specs = chosen(workflows or [], provider)
     tell_about(specs, provider, stderr())
-    if (
-        session.running(settings) is None
-    ):  # else `serving` says what is in the way: not the port, but the folder
+    # When a session runs in this state folder it is that which is in the way, and `serving` says so.
+    if session.running(settings) is None:
         require_free(settings.host, settings.port)
+    fetch_weights(specs, settings, stderr())
+    _serve(specs, settings)
+
+
+def _serve(specs: tuple[WorkflowSpec, ...], settings: Settings) -> None:
     stages = Stages(stderr())
     with stages.shown(), serving(settings, specs, on_stage=stages) as running:
         stages.done()
-        typer.echo(
-            "\n"
-            + how_to_call(
-                running.base_url,
-                _key(settings, new=running.api_key if running.api_key_is_new else ""),
-                running.models,
-            )
-        )
+        new_key = running.api_key if running.api_key_is_new else ""
+        key = Key(None) if settings.api_key else Key(key_file(settings), new_key)
+        typer.echo(f"\n{how_to_call(running.base_url, key, running.models)}")
         stderr().print("Ctrl-C stops it.", style="quiet")
         # To be told to stop is how it ends well.
         with suppress(KeyboardInterrupt, SystemExit):
             Event().wait()
-
-
-def _key(settings: Settings, new: str) -> Key:
-    return Key(key_file(settings), new) if settings.api_key is None else Key(None)

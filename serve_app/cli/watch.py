@@ -85,5 +85,6 @@ class _Watching:
 
     async def _follow(self, run_id: str) -> None:
         with suppress(RunError):
-            async for event in tail(self._client, run_id):
-                self._stage.see(event)
+            async with aclosing(tail(self._client, run_id)) as events:
+                async for event in events:
+                    self._stage.see(event)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cluster.settings import secret
+from serve_app.cli.weights import needs_weights
 from workflows import catalog
 from workflows.binding import Provider, available, bind, ollama_address, provider, providers
 from workflows.errors import SetupInvalid, UsageError, WorkflowInvalid
@@ -20,7 +21,7 @@ from workflows.spec import WorkflowSpec
 
 TEMPLATE = "fusion-review"
 DEMO_TEMPLATE = "fusion-review-demo"
-"""The same panel on the embedded model; it is published under the other's name."""
+"""The same panel on the embedded model, and under the same name."""
 
 _FILE_SUFFIXES = {".yaml", ".yml", ".json"}
 
@@ -43,18 +44,13 @@ def chosen(sources: Sequence[str], provider_name: str | None) -> tuple[WorkflowS
         SetupInvalid: the provider's key is not in the environment.
     """
     if provider_name is None:
-        specs = [workflow(source) for source in sources] or [demo_workflow()]
+        specs = [workflow(source) for source in sources or [DEMO_TEMPLATE]]
     else:
         specs = [bound(workflow(source), provider_name) for source in sources or [TEMPLATE]]
     names = [spec.name for spec in specs]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"Two workflows are called `{min(twice)}`; each needs a name of its own.")
     return tuple(specs)
-
-
-def demo_workflow() -> WorkflowSpec:
-    """The template's copy for the embedded model, under the template's name."""
-    return catalog.template(DEMO_TEMPLATE).model_copy(update={"name": TEMPLATE})
 
 
 def workflow(source: str) -> WorkflowSpec:
@@ -85,7 +81,7 @@ def usable_providers() -> tuple[Provider, ...]:
 
 def tell_about(specs: Sequence[WorkflowSpec], provider_name: str | None, console: Console) -> None:
     """Say what kind of models will answer, and which better ones are at hand."""
-    if any(model.kind == "embedded" for spec in specs for model in spec.models.values()):
+    if needs_weights(specs):
         console.print(_ABOUT_THE_DEMO)
     usable = () if provider_name else usable_providers()
     if usable:
@@ -94,9 +90,8 @@ def tell_about(specs: Sequence[WorkflowSpec], provider_name: str | None, console
         console.print(Text(f"{found} {verb} set: add `--provider {usable[0].name}` for its models.\n"))
 
 
-_ABOUT_THE_DEMO = """\
-[degraded]Demo model.[/] The answers come from SmolLM2-135M, which runs inside this machine and needs no key. It is
-small enough for any machine and far too small for good advice. As it cannot judge either when a
-panel is worth its price, the demo's copy of the template convenes it on every question
-(`trigger: always`).
-"""
+_ABOUT_THE_DEMO = (
+    "[degraded]Demo model.[/] The answers come from SmolLM2-135M, which runs on this machine and needs no key. It is "
+    "small enough for any machine and far too small for good advice. As it cannot judge either when a panel is "
+    "worth its price, the demo's copy of the template convenes one on every question (`trigger: always`).\n"
+)

@@ -39,7 +39,7 @@ def test_problems_are_told_as_file_and_line(
     assert (
         f"{bad}:{line}: modles: unknown key; did you mean `models`? [unknown-key]" in shown.out.splitlines()
     )
-    assert shown.err.endswith("errors and 0 warnings in 2 files.\n")
+    assert shown.err == "1 error and 0 warnings in 2 files.\n"
 
 
 def test_problems_for_programs(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
