@@ -68,6 +68,9 @@ _WORDED_CONFIDENCE = {
     "very high": 0.95, "high": 0.85, "medium high": 0.7, "moderately high": 0.7, "medium": 0.5, "moderate": 0.5,
     "medium low": 0.35, "low": 0.2, "very low": 0.1, "none": 0.0, "certain": 1.0,
 }  # fmt: skip
+_NOTHING = {"none", "n/a", "null", "-", "...", "\u2026"}
+"""What models write for nothing; the dots stand in the form that they were shown."""
+
 _PREFIX = r"(?:candidates?|responses?|answers?|drafts?|models?|options?|experts?)"
 _LETTERS_FIRST = re.compile(
     rf"^[\s(\[]*(?:{_PREFIX}[\s_#-]*(?P<called>[A-Za-z]{{1,2}})|(?P<bare>[A-Z]{{1,2}}))\s*[)\]]?\s*[:\u2013\u2014-]\s+(?P<rest>\S.*)$",
@@ -293,7 +296,7 @@ def _plain(value: Any) -> str:
         case None | bool():
             return ""
         case str():
-            return "" if value.strip().casefold() in {"none", "n/a", "null", "-"} else value.strip()
+            return "" if value.strip().casefold() in _NOTHING else value.strip()
         case list():
             return "; ".join(filter(None, map(_plain, value)))
         case Mapping():

@@ -2,7 +2,7 @@
 
 What is forgiven: fenced blocks and prose around it, comments, trailing and missing commas, single or typographic quotes,
 unquoted keys, Python's True, False and None, raw line breaks and unescaped inner quotes in strings, and an end that
-is missing. Valid JSON is read as it is. This module knows nothing about what the JSON means.
+is missing. Valid JSON is read as it is, down to 32 levels. This module knows nothing about what the JSON means.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def objects(text: str) -> Iterator[dict[str, Any]]:
 def value(text: str) -> Any:
     """Read a text that is one JSON value, strictly if possible, else leniently; ValueError when it is none."""
     try:
-        return json.loads(text)
-    except ValueError:
+        return _pruned(json.loads(text))
+    except (ValueError, RecursionError):
         pass
     stripped = text.strip()
     if stripped[:1] not in {"{", "["}:
@@ -49,10 +49,20 @@ def value(text: str) -> Any:
 
 def _read(text: str, at: int) -> tuple[Any, int]:
     try:
-        return json.JSONDecoder().raw_decode(text, at)
+        read, end = json.JSONDecoder().raw_decode(text, at)
+        return _pruned(read), end
     except (ValueError, RecursionError):
         reader = _Reader(text, at)
         return reader.value(), reader.at
+
+
+def _pruned(value: Any, depth: int = 0) -> Any:
+    """The value without what is nested deeper than anybody can follow."""
+    if depth >= _DEEPEST:
+        return None
+    if isinstance(value, dict):
+        return {key: _pruned(inner, depth + 1) for key, inner in value.items()}
+    return [_pruned(inner, depth + 1) for inner in value] if isinstance(value, list) else value
 
 
 class _Reader:

@@ -20,7 +20,7 @@ _LIST_ITEM = re.compile(r"^\s*(?:[-*+•‣◦▪]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\
 _HEADING = re.compile(r"^\s*#{1,6}\s+")
 _QUOTE = re.compile(r"^\s*(?:>\s?)+")
 _RULE = re.compile(r"^[\s|:=_*-]*$")
-_LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
+_LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^)\n]*\)")
 _EMPHASIS = re.compile(r"\*{1,3}|(?<!\w)_{1,3}(?=\w)|(?<=\w)_{1,3}(?!\w)|~~")
 _BREAK = re.compile(
     r"(?:(?<=[.!?\u2026])|(?<=[.!?\u2026][\"')\]\u201d\u2019\u00bb]))\s+(?=[^\sa-z])"
@@ -29,7 +29,8 @@ _BREAK = re.compile(
 )
 _ENDED = ".!?:;\u3002\uff01\uff1f\uff1a"
 _ABBREVIATION = re.compile(
-    r"\b(?:e\.g|i\.e|etc|vs|cf|approx|nr|fig|dr|mr|mrs|ms|prof|st|inc|ltd|bzw|ca|usw|z\.\s?b|d\.\s?h|[A-Z]\.[A-Z])\.$",
+    r"\b(?:e\.g|i\.e|etc|vs|cf|approx|nr|fig|dr|mr|mrs|ms|prof|st|inc|ltd|bzw|ca|usw|z\.\s?b|d\.\s?h|[A-Z]\.[A-Z])\.$"
+    r"|\b(?-i:[A-Z][a-z]+\s[A-Z])\.$",  # the middle initial of a name
     re.IGNORECASE,
 )
 _UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
@@ -90,7 +91,7 @@ def _unmarked(line: str) -> str:
 
 def _continues(before: str, line: str, plain: str) -> bool:
     """Whether a hard-wrapped line goes on with the sentence before it."""
-    starts_anew = _LIST_ITEM.match(line) or line.count("|") > 1
+    starts_anew = any(mark.match(line) for mark in (_LIST_ITEM, _HEADING, _QUOTE)) or line.count("|") > 1
     return plain[:1].islower() and before[-1:] not in _ENDED and not starts_anew
 
 
@@ -98,7 +99,7 @@ def _split(block: str) -> Iterator[str]:
     start = 0
     for gap in _BREAK.finditer(block):
         piece = block[start : gap.start()]
-        if piece.endswith(".") and _ABBREVIATION.search(piece[-12:]):
+        if piece.endswith(".") and _ABBREVIATION.search(piece[-24:]):
             continue
         yield piece.strip()
         start = gap.end()

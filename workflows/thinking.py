@@ -33,7 +33,7 @@ _CLOSE = (
     r"|<channel\|>"
 )
 _CODE = (
-    r"^(?P<fence>```+|~~~+)[^\n]*\n.*?^(?P=fence)"  # a closed block
+    r"^(?P<fence>```++|~~~++)[^\n]*\n.*?^(?P=fence)"  # a closed block
     r"|(?<!`)(?P<tick>`++)[^\n]*?(?<!`)(?P=tick)(?!`)"
 )
 _FLAGS = re.MULTILINE | re.DOTALL | re.IGNORECASE

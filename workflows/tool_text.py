@@ -71,9 +71,9 @@ def single_tool_text(
 
     """
     chosen = next((c for c in candidates.items if c.letter == letter), candidates.items[0])
-    head = (
-        "Of a panel of models only one answered, so nothing confirms this answer: treat it with more caution."
-    )
+    head = "One model worked on this, so nothing confirms its answer: treat it with more caution."
+    if left_out:
+        head = "Of a panel of models only one answered, so nothing confirms its answer: treat it with more caution."
     if agreed:
         head = f"A panel of {_counted(agreed, 'model')} worked on this independently and agreed; this is the answer that stands for all."
     alone = Candidates((chosen,), candidates.shuffle)

@@ -166,7 +166,7 @@ def language(text: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
-    """Strip up to two endings, undouble, and cut at seven letters; at least four letters stay."""
+    """Strip up to two endings, undouble, and cut at seven letters; four letters stay, or three before a plural's s."""
     shorter = _without_ending(_without_ending(word))
     if shorter[-1:] == shorter[-2:-1] and len(shorter) >= _SHORTEST_STEM and shorter[-1] not in "aeiouls":
         shorter = shorter[:-1]
@@ -179,7 +179,7 @@ def _without_ending(word: str) -> str:
     for ending in _ENDINGS_IN_ORDER:
         if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST_STEM:
             return word[: -len(ending)]
-    return word
+    return word[:-1] if re.search(r"\w\w[^iusw]s$", word) else word
 
 
 def number(written: str) -> str:
