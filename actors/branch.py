@@ -31,7 +31,7 @@ def run_branch(order: CallOrder, embedded_url: Callable[[], Awaitable[str]]) -> 
 async def _call(order: CallOrder, embedded_url: Callable[[], Awaitable[str]]) -> Outcome:
     models = ModelFactory(secrets=secret, embedded_url=embedded_url)
     try:
-        model = models.model(order.call.model, order.models)
+        model = models.model(order.model)
         return await perform(model, order, Stopped())
     finally:
         await models.aclose()

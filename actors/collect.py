@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Protocol
 
+from workflows.candidates import judge
 from workflows.collecting import decide
 from workflows.errors import StellaratorError
 from workflows.flow import Answered, Call, Cancelled, Collected, EndedBy, Failed, Outcome
@@ -90,7 +91,12 @@ async def _wait(tasks: set[asyncio.Task[Outcome]], policy: Collect, began: float
             return verdict
         done, waiting = await asyncio.wait(waiting, timeout=verdict, return_when=asyncio.FIRST_COMPLETED)
         now = monotonic() - began
-        answered_at += [now for task in done if isinstance(task.result(), Answered)]
+        answered_at += [now for task in done if usable(task.result())]
+
+
+def usable(outcome: Outcome) -> bool:
+    """Whether an outcome counts towards the quorum: an answer that has something to say (`judge`)."""
+    return isinstance(outcome, Answered) and judge(outcome.completion).usable
 
 
 async def _stop(stragglers: Sequence[tuple[asyncio.Task[Outcome], Pending]], reason: str) -> None:

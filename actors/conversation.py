@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic, time
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from actors.panel_run import broken
 from actors.perform import Hearing, listen
 from actors.recorder import Journal, Recorder
 from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, RunRequest
+from workflows.attempts import first_attempt, next_attempt
 from workflows.errors import Failure, StellaratorError
 from workflows.flow import (
     Call,
@@ -122,14 +124,39 @@ class Conversation:
         yield await self._ending(step.value)
 
     async def _turn(self, call: Call) -> AsyncGenerator[Delta, None]:
-        """Stream one turn of the main LLM through the relay; leaves its outcome in `_outcome`."""
-        hearing = self._open = Hearing(call)
+        """Stream one turn of the main LLM through the relay; leaves its outcome in `_outcome`.
+
+        Another attempt is made only while the client has seen nothing of the failed one.
+        """
         self._recorder.call_started(call)
-        name = self._home.spec.models[call.model].model
-        span = spans.chat(call, name, self._run.run_id, spans.traceparent(self._span))
+        spec = self._home.spec
+        models, retry = (call.model, *spec.models[call.model].fallbacks), spec.retry.policy()
+        attempt, failures = first_attempt(models), list[Failure]()
+        while True:
+            seen = False
+            async with aclosing(self._attempt(call, attempt.model)) as deltas:
+                async for delta in deltas:
+                    seen = True
+                    yield delta
+            if seen or not isinstance(self._outcome, Failed):
+                break
+            failures.append(self._outcome.failure)
+            following = next_attempt(models, retry, attempt, failures, random.random())  # noqa: S311  # jitter
+            if following is None:
+                break
+            self._recorder.attempt_ended(call, str(attempt.number), self._outcome)
+            failures = failures if following.model == attempt.model else []
+            attempt = following
+            await asyncio.sleep(attempt.pause)
+        await self._recorder.call_ended(self._outcome)
+
+    async def _attempt(self, call: Call, alias: str) -> AsyncGenerator[Delta, None]:
+        """Stream one attempt; leaves its outcome in `_outcome`."""
+        hearing = self._open = Hearing(replace(call, model=alias))
+        models = self._home.spec.models
+        span = spans.chat(hearing.call, models[alias].model, self._run.run_id, spans.traceparent(self._span))
         try:
-            model = self._home.models.model(call.model, self._home.spec.models)
-            async with aclosing(listen(model, hearing)) as items:
+            async with aclosing(listen(self._home.models.model(models[alias]), hearing)) as items:
                 async for item in items:
                     for delta in self._relay.feed(item):
                         yield delta
@@ -137,13 +164,12 @@ class Conversation:
             self._totals.add(self._outcome.completion.usage, self._outcome.completion.cost_usd)
         except StellaratorError as error:
             self._outcome = hearing.failed(error.failure())
-            self._totals.add(self._outcome.usage, None)
+            self._totals.add(self._outcome.usage, None if self._outcome.usage != Usage() else 0.0)
         except (GeneratorExit, asyncio.CancelledError):
             spans.end(span, hearing.cancelled("client"))
             raise
         self._open = None
         spans.end(span, self._outcome)
-        await self._recorder.call_ended(self._outcome)
 
     async def _use(self, use: ToolUse) -> ToolOutcome:
         run, spec = self._run, self._home.spec

@@ -22,6 +22,7 @@ from actors.recorder import Journal, Recorder
 from cluster import telemetry
 from workflows.events import Event, StepFinished
 from workflows.flow import ToolOutcome
+from workflows.policy import HedgeAllowance
 from workflows.replay import finished_steps
 
 LEASE_SECONDS = 10.0
@@ -59,6 +60,7 @@ class Coordinator:
     def __init__(self, connect: Callable[[], Parts]) -> None:
         telemetry.setup("coordinator")
         self._parts = connect()
+        self._allowance = HedgeAllowance()
         self._running: dict[str, int] = {}
         self._renewing: asyncio.Task[None] | None = None
 
@@ -67,7 +69,7 @@ class Coordinator:
         done = await self._done(order.run_id)
         async with self._leased(order.run_id):
             recorder = Recorder(self._parts.journal, order.run_id)
-            return await PanelRun(order, self._parts.lanes, recorder, done).run()
+            return await PanelRun(order, self._parts.lanes, recorder, done, self._allowance).run()
 
     async def running(self) -> int:
         """How many runs have a panel under way here."""

@@ -71,7 +71,7 @@ class Lane:
         await asyncio.to_thread(telemetry.flush)
 
     async def _perform(self, order: CallOrder, stopped: Stopped) -> Outcome:
-        model = self._models.model(order.call.model, order.models)
+        model = self._models.model(order.model)
         return await perform(model, order, stopped)
 
     async def _sweep(self) -> None:

@@ -12,8 +12,9 @@ from time import monotonic
 from typing import Protocol
 
 from actors import spans
+from actors.attempts import Attempts, Plan
 from actors.collect import Pending, collect, sent
-from actors.orders import CallOrder, PanelOrder, needed_models
+from actors.orders import CallOrder, PanelOrder
 from actors.recorder import Recorder
 from workflows.errors import Failure, StellaratorError
 from workflows.events import StepFinished
@@ -30,7 +31,7 @@ from workflows.flow import (
 )
 from workflows.messages import Text, ToolResult
 from workflows.panel import convene
-from workflows.policy import Collect
+from workflows.policy import Collect, HedgeAllowance
 
 
 class Lanes(Protocol):
@@ -61,12 +62,18 @@ class PanelRun:
     """One panel being carried out."""
 
     def __init__(
-        self, order: PanelOrder, lanes: Lanes, recorder: Recorder, done: Mapping[str, StepFinished]
+        self,
+        order: PanelOrder,
+        lanes: Lanes,
+        recorder: Recorder,
+        done: Mapping[str, StepFinished],
+        allowance: HedgeAllowance,
     ) -> None:
         self._order = order
         self._lanes = lanes
         self._recorder = recorder
         self._done = done
+        self._allowance = allowance
         self._open: dict[str, tuple[Call, float]] = {}
         self._traceparent = order.traceparent
 
@@ -118,8 +125,21 @@ class PanelRun:
             return Recorded(_outcome(call, recorded))
         self._recorder.call_started(call)
         self._open[call.step_id] = (call, monotonic())
-        models = needed_models(self._order.workflow.models, call.model)
-        return await self._lanes.order(CallOrder(self._order.run_id, call, models, self._traceparent))
+        return Attempts(call, self._plan(call), self._attempt, self._recorder)
+
+    async def _attempt(self, call: Call) -> Pending:
+        model = self._order.workflow.models[call.model]
+        return await self._lanes.order(CallOrder(self._order.run_id, call, model, self._traceparent))
+
+    def _plan(self, call: Call) -> Plan:
+        spec = self._order.workflow
+        hedge = spec.tools[self._order.use.tool].hedge if call.kind == "branch" else None
+        return Plan(
+            (call.model, *spec.models[call.model].fallbacks),
+            spec.retry.policy(),
+            hedge.policy() if hedge else None,
+            self._allowance,
+        )
 
     async def _ended(self, call: Call, outcome: Outcome) -> None:
         if self._open.pop(call.step_id, None):

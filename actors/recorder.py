@@ -7,6 +7,7 @@ records nothing twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import time
 from typing import Any, Protocol
 
@@ -138,6 +139,23 @@ class Recorder:
             await self._journal.append([event])
         else:
             self._soon(event)
+
+    def attempt_ended(self, call: Call, number: str, outcome: Outcome) -> None:
+        """Record an attempt that is not the call's last, as a sub-step of it."""
+        step_id = f"{call.step_id}/attempt.{number}"
+        self._soon(
+            StepStarted(
+                id=self._id(step_id, "started"),
+                run_id=self._run_id,
+                at=time() - outcome.seconds,
+                step_id=step_id,
+                parent_id=call.step_id,
+                step_kind="attempt",
+                name=f"attempt {number}",
+                model=outcome.model,
+            )
+        )
+        self._soon(self._ended(replace(outcome, step_id=step_id)))
 
     def tool_started(self, use: ToolUse) -> None:
         """Record that a mounted tool was called."""

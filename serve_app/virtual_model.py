@@ -13,8 +13,7 @@ from contextlib import aclosing
 from ray import serve
 
 from actors.conversation import Conversations
-from actors.models.factory import ModelFactory, load_litellm, needs_litellm
-from actors.orders import needed_models
+from actors.models.factory import ModelFactory, load_litellm
 from actors.runs.embedded import embedded_url
 from actors.runs.parts import Cluster, connect
 from cluster import roles, telemetry
@@ -29,7 +28,8 @@ class VirtualModel:
 
     def __init__(self, spec: WorkflowSpec, cluster: Cluster) -> None:
         self.spec = spec
-        if needs_litellm(needed_models(spec.models, spec.main.model)):
+        voices = (spec.main.model, *spec.models[spec.main.model].fallbacks)
+        if any(spec.models[alias].kind == "litellm" for alias in voices):
             load_litellm()
         self._models = ModelFactory(secrets=secret, embedded_url=embedded_url)
         self._conversations = Conversations(spec, self._models, cluster.panels, cluster.journal)

@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter
 from workflows.errors import Failure
 from workflows.messages import ChatRequest, Completion, ToolCall, ToolResult, Usage
 
-StepKind = Literal["main", "turn", "tool", "branch", "synthesis"]
+StepKind = Literal["main", "turn", "tool", "branch", "synthesis", "attempt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from workflows.policy import Collect
+from workflows.policy import Collect, Hedge, Retry
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*$"
 TOOL_NAME_PATTERN = r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$"
@@ -183,6 +183,29 @@ class CollectSpec(Strict):
         return Collect(min(self.quorum, branches), self.grace, self.timeout, self.deadline)
 
 
+class RetrySpec(Strict):
+    """See `workflows.policy.Retry`."""
+
+    attempts: int = Field(default=2, ge=1, le=10, description="On each model, the first included.")
+    base: Duration = 0.5
+    cap: Duration = 20.0
+
+    def policy(self) -> Retry:
+        """Return the policy."""
+        return Retry(self.attempts, self.base, self.cap)
+
+
+class HedgeSpec(Strict):
+    """See `workflows.policy.Hedge`."""
+
+    after: Duration = Field(description="How slow a branch must be before a second copy of it starts.")
+    max_share: float = Field(default=0.1, gt=0, le=1, description="Of all branches, over all runs.")
+
+    def policy(self) -> Hedge:
+        """Return the policy."""
+        return Hedge(self.after, self.max_share)
+
+
 class SynthesisSpec(Strict):
     """The LLM that merges the branches' answers."""
 
@@ -221,6 +244,7 @@ class FusionToolSpec(Strict):
     """A JSON Schema of type object. Left out: task (required) and background."""
     branches: tuple[BranchSpec, ...] = Field(min_length=1, max_length=32)
     collect: CollectSpec = CollectSpec()
+    hedge: HedgeSpec | None = Field(default=None, description="Start a second copy of a slow branch.")
     synthesis: SynthesisSpec
 
     @model_validator(mode="after")
@@ -274,6 +298,7 @@ class WorkflowSpec(Strict):
     tools: dict[ToolName, ToolSpec] = Field(default_factory=dict)
     """Definitions of tools, by name; `main.tools` mounts them."""
     limits: LimitsSpec = LimitsSpec()
+    retry: RetrySpec = RetrySpec()
     deployment: Literal["dedicated", "shared"] = "dedicated"
     """dedicated: its own Serve replicas; shared: lives in the gateway's replicas."""
 

@@ -18,12 +18,12 @@ from workflows.events import Event, StepCancelled, StepFailed, StepFinished, Ste
 from workflows.messages import ChatRequest, Completion, ToolCall, ToolResult, Usage
 
 StepStatus = Literal["running", "ok", "degraded", "failed", "cancelled", "skipped"]
-ShownKind = Literal["main", "turn", "answer", "tool", "branch", "synthesis"]
+ShownKind = Literal["main", "turn", "answer", "tool", "branch", "synthesis", "attempt"]
 """A step's kind as people see it: the last turn of a finished run is its `answer`."""
 
 StepEvent: TypeAlias = StepStarted | StepFinished | StepFailed | StepCancelled
 
-_KIND_ORDER: tuple[StepKind, ...] = ("main", "turn", "tool", "branch", "synthesis")
+_KIND_ORDER: tuple[StepKind, ...] = ("main", "turn", "tool", "branch", "synthesis", "attempt")
 _DIGITS = re.compile(r"(\d+)")
 
 

@@ -6,7 +6,7 @@ Connections are shared by all models of a process; a factory lives on one event 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import httpx
@@ -17,12 +17,10 @@ from actors.models.openai_compatible.client import OpenAICompatibleModel, connec
 from actors.models.pricing import price
 from actors.models.scripted.client import ScriptedModel
 from actors.models.scripted.script import Script
-from actors.models.wrappers import Fallback, Priced, WithDefaults
+from actors.models.wrappers import Priced, WithDefaults
 from workflows.errors import SetupInvalid
 from workflows.messages import Sampling
 from workflows.spec import ModelSpec
-
-Models = Mapping[str, ModelSpec]
 
 
 class ModelFactory:
@@ -42,17 +40,17 @@ class ModelFactory:
         self._pool: httpx.AsyncClient | None = None
         self._clients: dict[str, ChatModel] = {}
 
-    def model(self, alias: str, models: Models) -> ChatModel:
-        """The model behind an alias; its fallbacks are tried in order when it fails.
+    def model(self, spec: ModelSpec) -> ChatModel:
+        """The model that a workflow describes.
 
         Raises:
             SetupInvalid: the key that the workflow names is not in the environment.
 
         """
-        names = [alias, *models[alias].fallbacks]
-        if len(names) == 1:
-            return self._client(models[alias])
-        return Fallback([self._client(models[name]) for name in names])
+        key = spec.model_dump_json()
+        if key not in self._clients:
+            self._clients[key] = Priced(WithDefaults(self._bare(spec), defaults(spec)), price(spec))
+        return self._clients[key]
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -60,13 +58,6 @@ class ModelFactory:
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.aclose()
-
-    def _client(self, spec: ModelSpec) -> ChatModel:
-        key = spec.model_dump_json()
-        if key not in self._clients:
-            bare = self._bare(spec)
-            self._clients[key] = Priced(WithDefaults(bare, defaults(spec)), price(spec))
-        return self._clients[key]
 
     def _bare(self, spec: ModelSpec) -> ChatModel:
         match spec.kind:
@@ -109,11 +100,6 @@ def defaults(spec: ModelSpec) -> Sampling:
         reasoning_effort=spec.reasoning_effort,
         extra=spec.extra,
     )
-
-
-def needs_litellm(models: Models) -> bool:
-    """Whether a process that calls these models has to import litellm."""
-    return any(spec.kind == "litellm" for spec in models.values())
 
 
 def load_litellm() -> None:

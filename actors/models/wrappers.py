@@ -1,14 +1,17 @@
-"""Behaviour around a model, one concern each, stacked by `actors.models.factory`."""
+"""Behaviour around a model, one concern each, stacked by `actors.models.factory`.
+
+Retries, fallbacks and hedges are not here: they are recorded attempts, so they belong to who drives a run
+(`actors.attempts`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
 from actors.models.base import ChatModel
 from actors.models.pricing import cost
-from workflows.errors import StellaratorError
 from workflows.messages import ChatRequest, Completion, Sampling, StreamItem
 from workflows.spec import PriceSpec
 
@@ -43,29 +46,3 @@ class Priced:
                     yield replace(item, cost_usd=cost(self._price, item.usage))
                 else:
                     yield item
-
-
-class Fallback:
-    """Tries models in order; once one has begun to answer, its end is final.
-
-    A failure after the first delta is not hidden by another model's answer: the reader has seen the first one's.
-    When all fail the last error is raised.
-    """
-
-    def __init__(self, models: Sequence[ChatModel]) -> None:
-        self._models = models
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
-        """Stream the first model that answers."""
-        for left, model in enumerate(self._models, start=1 - len(self._models)):
-            begun = False
-            try:
-                async with aclosing(model.stream(request)) as items:
-                    async for item in items:
-                        begun = True
-                        yield item
-            except StellaratorError:
-                if begun or left == 0:
-                    raise
-            else:
-                return

@@ -11,7 +11,6 @@ import ray
 
 from actors.branch import run_branch
 from actors.collect import Pending
-from actors.models.factory import needs_litellm
 from actors.orders import CallOrder
 from actors.runs.embedded import embedded_url
 from actors.runs.errors import translated
@@ -101,7 +100,7 @@ class RemoteLanes:
         """Have a call made: on the least busy lane, or as a task when it declares resources."""
         if order.call.resources:
             return AsTask(order)
-        kind: LaneKind = "litellm" if needs_litellm(order.models) else "light"
+        kind: LaneKind = "litellm" if order.model.kind == "litellm" else "light"
         lanes = await self._list(kind)
         name = self._homes.get((order.run_id, order.call.step_id)) or self._least_busy(lanes)
         self._in_flight[name] = self._in_flight.get(name, 0) + 1

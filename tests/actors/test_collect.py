@@ -184,3 +184,11 @@ async def test_nothing_is_lost(fates: list[str], order: object, quorum: int) -> 
     assert sorted(outcome.step_id for outcome in log.outcomes) == sorted(each.step_id for each, _ in flying)
     hung = sum(fate in {"hang", "deaf"} for fate in fates)
     assert sum(isinstance(outcome, Cancelled) for outcome in collected.outcomes) >= hung
+
+
+async def test_an_empty_answer_does_not_count_towards_the_quorum() -> None:
+    flying = panel("a", "b", "c")
+    flying[0][1].future.set_result(answered(flying[0][0], ""))
+    flying[1][1].future.set_result(answered(flying[1][0], "x"))
+    collected = await collect(flying, Collect(2, 0.0, 60.0, 0.05), Log())
+    assert collected.ended_by == "deadline"

@@ -12,10 +12,15 @@ from actors.orders import CallOrder
 from tests.workflows.flows import completion
 from workflows.flow import Answered, Call, Cancelled, Outcome
 from workflows.messages import ChatRequest
+from workflows.spec import ModelSpec
+
+MODEL = ModelSpec(model="openai/a")
 
 
 def order(step_id: str = "review.1/a", run_id: str = "run_1", lease: float = 60.0) -> CallOrder:
-    return CallOrder(run_id, Call(step_id, "review.1", "branch", "a", "a", ChatRequest(())), {}, lease=lease)
+    return CallOrder(
+        run_id, Call(step_id, "review.1", "branch", "a", "a", ChatRequest(())), MODEL, lease=lease
+    )
 
 
 class Calls:

@@ -1,0 +1,63 @@
+"""Which model to try next, and when: retries, then fallbacks, as one pure decision.
+
+The rule: a failure that may pass by itself (a rate limit, a 5xx, a timeout, a lost process) is tried again on the
+same model, `Retry.attempts` times in all, after a pause that grows exponentially with full jitter (Marc Brooker,
+"Exponential Backoff And Jitter", AWS Architecture Blog, 2015), and never earlier than the provider's Retry-After.
+Anything else (a wrong key, a request that is not taken), a Retry-After that is longer than we would wait, or the
+last attempt on a model leads to the next fallback at once; after the last fallback the call has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workflows.errors import Failure
+from workflows.policy import Retry
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a call.
+
+    Attributes:
+        number: 1 for the first.
+        model: the alias to try.
+        pause: seconds to wait before it.
+
+    """
+
+    number: int
+    model: str
+    pause: float = 0.0
+
+
+def first_attempt(models: Sequence[str]) -> Attempt:
+    """The first try: the call's own model, at once."""
+    return Attempt(1, models[0])
+
+
+def next_attempt(
+    models: Sequence[str], retry: Retry, last: Attempt, failures: Sequence[Failure], draw: float
+) -> Attempt | None:
+    """The try after `last` failed; None when nothing is left.
+
+    Args:
+        models: the call's alias and its fallbacks, in order.
+        retry: how often, and how long to wait.
+        last: the attempt that failed.
+        failures: of the attempts on `last`'s model, in order; the last one is `last`'s.
+        draw: a random number in [0, 1), for the jitter.
+
+    """
+    pause = retry.pause(len(failures), draw, failures[-1].retry_after)
+    if failures[-1].retryable and len(failures) < retry.attempts and pause is not None:
+        return Attempt(last.number + 1, last.model, pause)
+    left = models[models.index(last.model) + 1 :]
+    return Attempt(last.number + 1, left[0]) if left else None
+
+
+def hedge_model(models: Sequence[str], attempt: Attempt) -> str:
+    """Where a second copy of a slow call goes: the next fallback, or the same model when there is none."""
+    left = models[models.index(attempt.model) + 1 :]
+    return left[0] if left else attempt.model
