@@ -13,7 +13,7 @@ from typing import TypeAlias
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from workflows.errors import JournalUnavailable, SetupInvalid
@@ -96,7 +96,7 @@ def upsert(engine: Engine, table: Table) -> Upsert:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the database's errors into `JournalUnavailable`, without statements, contents and addresses."""
+    """Turn the database's errors into `JournalUnavailable`, without statements, contents and passwords."""
     try:
         yield
     except SQLAlchemyError as error:
@@ -105,7 +105,7 @@ def translated() -> Iterator[None]:
 
 def _said(error: SQLAlchemyError) -> str:
     """The driver's own words where they are about the database; about data (subclasses of these) they may quote it."""
-    if isinstance(error, DBAPIError) and type(error).__name__ in {"OperationalError", "DatabaseError"}:
+    if isinstance(error, DBAPIError) and type(error) in {OperationalError, DatabaseError}:
         return str(error.orig).partition("\n")[0]
     return type(error).__name__
 
