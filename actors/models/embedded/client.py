@@ -19,7 +19,7 @@ from actors.models.embedded.server import SLOT_TOKENS
 from actors.models.embedded.shaping import fitted, plain
 from actors.models.embedded.tightening import ANY_OBJECT, longest, tightened
 from actors.models.openai_compatible.client import OpenAICompatibleModel
-from workflows.errors import UpstreamRefused, UpstreamUnavailable
+from workflows.errors import UpstreamRefused, UpstreamTimeout, UpstreamUnavailable
 from workflows.messages import (
     ChatRequest,
     Completion,
@@ -41,6 +41,9 @@ _CHARACTERS_PER_JSON_TOKEN = 2  # twice what it really takes
 _MARGIN_TOKENS = 32
 _STEPS_DOWN = (1.0, 0.6, 0.35)
 """Shares of the slot that a prompt is cut to, for texts that have more tokens than estimated."""
+
+_ONE_CALL_A_CONNECTION = {"connection": "close"}
+# The server drops kept connections without a word, now and then while the next call is being written to one.
 
 _AGAINST_LOOPS = {"repeat_penalty": 1.1, "repeat_last_n": 128}
 
@@ -114,14 +117,13 @@ class EmbeddedModel:
                 return
 
     async def _connected(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
-        known = self._server is not None
-        begun = False
+        known, begun = self._server is not None, False
         try:
             async with aclosing((await self._reached()).stream(request)) as items:
                 async for item in items:
                     begun = True
                     yield item
-        except UpstreamUnavailable as error:
+        except (UpstreamUnavailable, UpstreamTimeout) as error:
             self._server = None
             if begun or not known or error.status is not None:
                 raise
@@ -133,7 +135,10 @@ class EmbeddedModel:
 
     async def _reached(self) -> OpenAICompatibleModel:
         if self._server is None:
-            self._server = OpenAICompatibleModel(self._pool, await self._base_url(), self._model)
+            base_url = await self._base_url()
+            self._server = OpenAICompatibleModel(
+                self._pool, base_url, self._model, headers=_ONE_CALL_A_CONNECTION
+            )
         return self._server
 
 
