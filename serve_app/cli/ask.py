@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import replace
 from time import time
 
-from rich.console import Console
 from rich.text import Text
 
 from cluster.settings import Settings
@@ -18,50 +18,48 @@ from serve_app.cli.server import serving
 from serve_app.cli.stage import Stages
 from serve_app.cli.watch import Watched, watch
 from serve_app.cli.weights import fetch_weights
-from workflows.errors import RunError
 from workflows.replay import RunView, to_json
 from workflows.spec import WorkflowSpec
 
+_LOOPBACK = "127.0.0.1"
+
 
 def ask_once(spec: WorkflowSpec, prompt: str, settings: Settings, *, as_json: bool) -> None:
-    """Ask `spec` the `prompt` and print the answer and what happened, or all of it as one JSON object.
+    """Serve `spec` on a free port, ask it, print the answer and what happened, or all of it as one JSON object.
 
     Raises:
         RunError: there is no answer. What happened has been printed all the same.
     """
-    watched = _watched(spec, prompt, settings, stderr() if as_json else stdout())
-    if not watched.run_id:
-        raise watched.error or RunError("The server did not name the run.")
-    view = read_run(settings, watched.run_id)
-    if as_json:
-        emit_json(to_json(view))
-    else:
-        _tell(view)
-    if watched.error is not None:
-        raise watched.error
-
-
-def _watched(spec: WorkflowSpec, prompt: str, settings: Settings, answers: Console) -> Watched:
-    """Serve the workflow on a port of its own for as long as the answer takes."""
-    here = replace(settings, host="127.0.0.1", port=free_port("127.0.0.1"))
+    # A key for these seconds only: the lasting one is made and shown by `up`.
+    here = replace(settings, host=_LOOPBACK, port=free_port(_LOOPBACK), api_key=secrets.token_urlsafe())
     progress = stderr()
+    answers = progress if as_json else stdout()
     fetch_weights([spec], here, progress)
     stages = Stages(progress)
     with stages.shown(), serving(here, [spec], on_stage=stages) as running:
         stages.done()
         progress.print(Text.assemble("\n", ("> ", "quiet"), prompt, "\n"))
-        return asyncio.run(
+        watched = asyncio.run(
             watch(running.base_url, running.api_key, spec, prompt, answers=answers, progress=progress)
         )
+        _tell(watched, settings, as_json=as_json)
 
 
-def _tell(view: RunView) -> None:
+def _tell(watched: Watched, settings: Settings, *, as_json: bool) -> None:
+    """Print what the journal has of the run; raise its error."""
+    if watched.run_id:
+        view = read_run(settings, watched.run_id)
+        if as_json:
+            emit_json(to_json(view))
+        else:
+            _show(view)
+    if watched.error is not None:
+        raise watched.error
+
+
+def _show(view: RunView) -> None:
     """The run's Track, and how to look further."""
-    console = stdout()
-    console.line()
-    console.print(Track(view, time()))
-    console.line()
-    console.print(
-        Text.assemble(("Look further  ", "quiet"), f"stellarator runs show {view.run_id}"), soft_wrap=True
+    further = Text(
+        "Look further: stellarator runs show last --conversation, or in place of `last` the run's id."
     )
-    console.print("              stellarator runs show last --conversation", soft_wrap=True)
+    stdout().print("", Track(view, time()), "", further, "", sep="\n")

@@ -115,7 +115,7 @@ class PanelStage:
         view = self._view()
         new = frozenset(step.step_id for step in view.steps if step.kind == "tool") - self._left
         if new:
-            self._console.print(self._draw())
+            self._console.print(self._draw(), "", sep="\n")
             self._left |= new
 
     def _view(self) -> RunView:
