@@ -14,6 +14,7 @@ import importlib
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, chdir, contextmanager, suppress
@@ -26,10 +27,14 @@ from cluster.settings import Settings
 from cluster.signals import uninterrupted
 
 OBJECT_STORE_BYTES: Final = 128 * 1024 * 1024  # messages are small; Ray's default is 30 % of the memory
+RAY_FOLDER: Final = "r"
+"""In the session's folder; Ray opens its own folder to everybody, so that it has to lie in a private one."""
 LONGEST_FOLDER: Final = (103 if sys.platform == "darwin" else 107) - len(
-    "/session_2026-11-22_20-00-00_123456_4194304/sockets/plasma_store"
+    f"/{RAY_FOLDER}/session_2026-11-22_20-00-00_123456_4194304/sockets/plasma_store"
 )
 """Of the folder given to `started`, in bytes: the kernel bounds the length of a socket's path."""
+
+KNOCK_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +62,7 @@ def started(folder: Path) -> Iterator[str]:
                     include_dashboard=False,
                     log_to_driver=False,
                     logging_level=logging.WARNING,
-                    _temp_dir=str(folder),
+                    _temp_dir=str(folder / RAY_FOLDER),
                 )
             hasten_serve()
             yield str(ray.get_runtime_context().gcs_address)
@@ -80,8 +85,9 @@ def joined(address: str) -> Iterator[str]:
     """
     import ray  # noqa: PLC0415  # see `started`
 
+    _knock(address)
     _forget_older_token()
-    with _replaced({**_QUIET, **_LOOPBACK} if address.startswith("127.") else _QUIET):
+    with _replaced({**_JOINED, **_LOOPBACK} if address.startswith("127.") else _JOINED):
         try:
             ray.init(
                 address=address,
@@ -105,6 +111,20 @@ def joined(address: str) -> Iterator[str]:
             yield str(ray.get_runtime_context().gcs_address)
         finally:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    # Ray itself asks for minutes before it says that nobody is there.
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():  # `auto`
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
+    except OSError as error:
+        raise SetupError(
+            f"No Ray cluster can be joined at `{address}`: {error}. Check the address (`host:6379`) and "
+            "that the cluster runs."
+        ) from error
 
 
 def write_token(settings: Settings) -> None:
@@ -166,14 +186,19 @@ def _minimal() -> ImportError:
     return ImportError("Stellarator starts Ray without its dashboard")
 
 
-_QUIET: Final[Mapping[str, Callable[..., Any] | bool]] = {
+_QUIET: Final[Mapping[str, Callable[..., Any] | int]] = {
     "ray._private.worker:print_to_stdstream": _to_log,
 }
-_LOOPBACK: Final[Mapping[str, Callable[..., Any] | bool]] = {
+_LOOPBACK: Final[Mapping[str, Callable[..., Any] | int]] = {
     # Read from the environment when Ray is imported, which may have been before the settings were applied.
     "ray._private.ray_constants:ENABLE_RAY_CLUSTER": False,
 }
-_REPLACED: Final[Mapping[str, Callable[..., Any] | bool]] = {
+_JOINED: Final[Mapping[str, Callable[..., Any] | int]] = {
+    **_QUIET,
+    # A wrong token is as wrong the twentieth time; each takes a second and prints a line.
+    "ray._private.ray_constants:NUM_REDIS_GET_RETRIES": 2,
+}
+_REPLACED: Final[Mapping[str, Callable[..., Any] | int]] = {
     **_QUIET,
     **_LOOPBACK,
     "ray._private.node:Node.start_api_server": _no_dashboard,
@@ -184,7 +209,7 @@ _REPLACED: Final[Mapping[str, Callable[..., Any] | bool]] = {
 
 
 @contextmanager
-def _replaced(replacements: Mapping[str, Callable[..., Any] | bool]) -> Iterator[None]:
+def _replaced(replacements: Mapping[str, Callable[..., Any] | int]) -> Iterator[None]:
     """Attributes of Ray (``module:dotted.name``) replaced; put back at the end."""
     with ExitStack() as undo:
         for path, value in replacements.items():

@@ -181,7 +181,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _keep_logs(folder: Path, logs: Path) -> None:
-    for session in folder.glob("session_*_*"):
+    for session in folder.glob("*/session_*_*"):
         if (session / "logs").is_dir() and not session.is_symlink():
             with suppress(OSError):  # a log that cannot be kept must not keep the rest from being removed
                 shutil.move(session / "logs", logs / session.name)
