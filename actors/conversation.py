@@ -50,6 +50,14 @@ class Panels(Protocol):
         """Carry out one tool call; cancelling the caller cancels it. Raises only errors of our tree."""
 
 
+class Credits(Protocol):
+    """Where it is worked out what each branch contributed."""
+
+    def credit(self, run_id: str) -> None:
+        """Have a finished run credited, off the hot path; return at once."""
+        ...
+
+
 @dataclass(slots=True)
 class Totals:
     """What a run has used so far; the cost is None once any price is unknown."""
@@ -66,11 +74,14 @@ class Totals:
 class Conversations:
     """Answers runs of one workflow."""
 
-    def __init__(self, spec: WorkflowSpec, models: ModelFactory, panels: Panels, journal: Journal) -> None:
+    def __init__(
+        self, spec: WorkflowSpec, models: ModelFactory, panels: Panels, crediting: Credits, journal: Journal
+    ) -> None:
         self.spec = spec
         self.hash = content_hash(spec)
         self.models = models
         self.panels = panels
+        self.crediting = crediting
         self.journal = journal
 
     async def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
@@ -202,6 +213,8 @@ class Conversation:
         )
         self._recorder.group_finished(MAIN, seconds, result.completion)
         await self._recorder.run_finished(finished)
+        if result.panel in {"ran", "degraded"}:
+            self._home.crediting.credit(self._run.run_id)
         spans.end_workflow(self._span, finished)
         return finished
 

@@ -147,13 +147,17 @@ LITELLM_LANE = Role(
     max_concurrency=20_000,
     enable_task_events=False,
 )
+CREDITS = Role(
+    name="credits",
+    doc="works out, after the answer, what each branch contributed; at the lowest priority",
+)
 EMBEDDED_MODEL = Role(
     name="embedded",
     doc="the embedded demo model (embedded-{model})",
     num_cpus=1,
     max_concurrency=1000,
 )
-ROLES = (JOURNAL, COORDINATOR, SUPERVISOR, LANE, LITELLM_LANE, EMBEDDED_MODEL)
+ROLES = (JOURNAL, COORDINATOR, SUPERVISOR, LANE, LITELLM_LANE, CREDITS, EMBEDDED_MODEL)
 
 BRANCH = TaskRole(name="branch", doc="a branch that declares `resources` of its own", num_cpus=1)
 

@@ -156,6 +156,22 @@ class RunCancelled:
     v: Literal[1] = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelCredited:
+    """It was worked out what each branch of a panel contributed, after the answer.
+
+    `step_id` is the tool's step; `attribution` is `workflows.attribution.Attribution` as JSON.
+    """
+
+    id: str
+    run_id: str
+    at: float
+    step_id: str
+    attribution: dict[str, Any]
+    kind: Literal["panel_credited"] = "panel_credited"
+    v: Literal[1] = 1
+
+
 Event: TypeAlias = Annotated[
     RunStarted
     | StepStarted
@@ -164,7 +180,8 @@ Event: TypeAlias = Annotated[
     | StepCancelled
     | RunFinished
     | RunFailed
-    | RunCancelled,
+    | RunCancelled
+    | PanelCredited,
     Field(discriminator="kind"),
 ]
 ENDINGS = (RunFinished, RunFailed, RunCancelled)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from workflows.events import Event, RunFinished, RunStarted, StepFinished, StepStarted
+from workflows.events import Event, PanelCredited, RunFinished, RunStarted, StepFinished, StepStarted
 from workflows.messages import ChatRequest, Completion, Message, Sampling, Tool, ToolCall, ToolResult
 
 
@@ -35,6 +35,8 @@ def redacted(event: Event) -> Event:
             )
         case RunFinished():
             return replace(event, answer="")
+        case PanelCredited():
+            return replace(event, attribution={})
         case _:
             return event
 

@@ -210,6 +210,7 @@ def _step_json(step: StepView) -> dict[str, Any]:
         "detail": step.detail,
         "started_at": step.started_at,
         "attempts": step.attempts,
+        "contribution": step.contribution,
         "step_id": step.step_id,
         "parent_id": step.parent_id,
     }

@@ -14,7 +14,15 @@ from math import fsum
 from typing import Any, Literal, TypeAlias
 
 from workflows.errors import Failure
-from workflows.events import Event, StepCancelled, StepFailed, StepFinished, StepKind, StepStarted
+from workflows.events import (
+    Event,
+    PanelCredited,
+    StepCancelled,
+    StepFailed,
+    StepFinished,
+    StepKind,
+    StepStarted,
+)
 from workflows.messages import ChatRequest, Completion, ToolCall, ToolResult, Usage
 
 StepStatus = Literal["running", "ok", "degraded", "failed", "cancelled", "skipped"]
@@ -41,6 +49,8 @@ class StepView:
         reason: of a cancelled step: straggler, deadline, client, shutdown; `unknown` when its run ended without
             a word about it.
         attempts: how often the step was begun; 0 when its start is not in the events.
+        contribution: of a tool its panel's whole attribution; of a branch its own line in it (shares of the
+            synthesis and of the answer, uniqueness); empty until that is worked out.
     """
 
     step_id: str
@@ -62,6 +72,7 @@ class StepView:
     result: ToolResult | None = None
     detail: dict[str, Any] = field(default_factory=dict)
     attempts: int = 1
+    contribution: dict[str, Any] = field(default_factory=dict)
 
     @property
     def input_tokens(self) -> int:
@@ -89,7 +100,7 @@ class StepNode:
     children: tuple[StepNode, ...]
 
 
-def track(events: Iterable[Event], *, over: bool, answered: bool) -> tuple[StepView, ...]:
+def track(events: Sequence[Event], *, over: bool, answered: bool) -> tuple[StepView, ...]:
     """The steps in start order.
 
     Args:
@@ -102,7 +113,7 @@ def track(events: Iterable[Event], *, over: bool, answered: bool) -> tuple[StepV
         if isinstance(event, StepStarted | StepFinished | StepFailed | StepCancelled):
             stories[event.step_id].append(event)
     own = {step_id: _step(story, over=over) for step_id, story in stories.items()}
-    steps = sorted(_with_descendants(own), key=_start_order)
+    steps = sorted(_credited(_with_descendants(own), events), key=_start_order)
     return _answer_named(steps) if answered else tuple(steps)
 
 
@@ -224,6 +235,19 @@ def _with_descendants(own: Mapping[str, StepView]) -> Iterator[StepView]:
             usage=sum((member.usage for member in family), Usage()),
             cost_usd=_total(member.cost_usd for member in family),
         )
+
+
+def _credited(steps: Iterable[StepView], events: Iterable[Event]) -> Iterator[StepView]:
+    """The steps with what was worked out about their contributions."""
+    found = {event.step_id: event.attribution for event in events if isinstance(event, PanelCredited)}
+    lines = {
+        (tool_id, line["branch"]): line
+        for tool_id, attribution in found.items()
+        for line in attribution.get("contributions", ())
+    }
+    for step in steps:
+        known = found.get(step.step_id) or lines.get((step.parent_id, step.name))
+        yield replace(step, contribution=known) if known else step
 
 
 def _ancestors(step: StepView, steps: Mapping[str, StepView]) -> list[str]:

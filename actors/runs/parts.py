@@ -16,8 +16,10 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.coordinator import Coordinator, Parts
+from actors.credits import Credits
 from actors.journal.actor import JournalActor
 from actors.lane import Lane
+from actors.runs.credits import RemoteCredits
 from actors.runs.embedded import embedded_url
 from actors.runs.handles import Handle
 from actors.runs.journal import RemoteJournal
@@ -30,6 +32,7 @@ from cluster.settings import Settings
 _journal: Any = ray.remote(JournalActor)
 _supervisor: Any = ray.remote(Supervisor)
 _coordinator: Any = ray.remote(Coordinator)
+_credits: Any = ray.remote(Credits)
 _lane: Any = ray.remote(Lane)
 
 
@@ -39,13 +42,15 @@ class Cluster:
 
     journal: RemoteJournal
     panels: RemotePanels
+    crediting: RemoteCredits
 
 
 def connect() -> Cluster:
     """Find the parts of this cluster, starting those that are missing. Needs a connected Ray."""
     _supervisor_actor()
     shards = [_coordinator_actor(number) for number in range(_coordinators())]
-    return Cluster(_remote_journal(), RemotePanels(shards))
+    crediting = _credits.options(**roles.CREDITS.options(get_if_exists=True)).remote(_remote_journal)
+    return Cluster(_remote_journal(), RemotePanels(shards), RemoteCredits(crediting))
 
 
 async def ready() -> None:

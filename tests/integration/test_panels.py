@@ -185,3 +185,14 @@ def test_many_runs_at_once_keep_apart(product: Product) -> None:
     assert all(a.json()["choices"][0]["message"]["content"] == ANSWER for a in answers)
     assert len({a.headers["x-stellarator-run-id"] for a in answers}) == 16
     assert sum(s.model == "slow" for s in product.upstream.seen[already:]) == 48
+
+
+def test_after_the_answer_the_run_says_what_each_branch_contributed(product: Product) -> None:
+    _, shown = ask(product, "slow-three")
+    credited = eventually(
+        lambda: (r := run(product, shown["run_id"])) and steps(r)["problem_review"]["contribution"] and r
+    )
+    named = steps(credited)
+    assert {named[name]["contribution"]["branch"] for name in ("broad", "risks")} == {"broad", "risks"}
+    flags = {flag["name"] for flag in named["problem_review"]["contribution"]["flags"]}
+    assert "branches_too_similar" in flags

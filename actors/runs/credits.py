@@ -1,0 +1,16 @@
+"""The actor that credits branches, reached from wherever a run ends."""
+
+from __future__ import annotations
+
+from actors.runs.handles import Handle
+
+
+class RemoteCredits:
+    """Its typed face."""
+
+    def __init__(self, actor: Handle) -> None:
+        self._actor = actor
+
+    def credit(self, run_id: str) -> None:
+        """Have a finished run credited, sometime soon; nobody waits for it."""
+        self._actor.credit.remote(run_id)
