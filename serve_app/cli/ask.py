@@ -12,8 +12,8 @@ from rich.text import Text
 from cluster.settings import Settings
 from serve_app.cli.console import emit_json, stderr, stdout
 from serve_app.cli.history import read_run
-from serve_app.cli.ports import free_port
 from serve_app.cli.render.track import Track
+from serve_app.cli.room import free_port, require_room
 from serve_app.cli.server import serving
 from serve_app.cli.stage import Stages
 from serve_app.cli.watch import Watched, watch
@@ -32,6 +32,7 @@ def ask_once(spec: WorkflowSpec, prompt: str, settings: Settings, *, as_json: bo
     """
     # A key for these seconds only: the lasting one is made and shown by `up`.
     here = replace(settings, host=_LOOPBACK, port=free_port(_LOOPBACK), api_key=secrets.token_urlsafe())
+    require_room(here)
     progress = stderr()
     answers = progress if as_json else stdout()
     fetch_weights([spec], here, progress)
@@ -59,7 +60,5 @@ def _tell(watched: Watched, settings: Settings, *, as_json: bool) -> None:
 
 def _show(view: RunView) -> None:
     """The run's Track, and how to look further."""
-    further = Text(
-        "Look further: stellarator runs show last --conversation, or in place of `last` the run's id."
-    )
+    further = Text("Look further: stellarator runs show last --conversation")
     stdout().print("", Track(view, time()), "", further, "", sep="\n")

@@ -9,12 +9,11 @@ from typing import Annotated
 
 import typer
 
-from cluster import session
 from cluster.settings import Settings
 from serve_app.auth import key_file
 from serve_app.cli.console import stderr
-from serve_app.cli.ports import require_free
 from serve_app.cli.render.connection import Key, how_to_call
+from serve_app.cli.room import require_room
 from serve_app.cli.server import serving
 from serve_app.cli.stage import Stages
 from serve_app.cli.weights import fetch_weights
@@ -49,10 +48,8 @@ def up(
         found, host=host or found.host, port=port or found.port, ray_address=address or found.ray_address
     )
     specs = chosen(workflows or [], provider)
+    require_room(settings)
     tell_about(specs, provider, stderr())
-    # When a session runs in this state folder it is that which is in the way, and `serving` says so.
-    if session.running(settings) is None:
-        require_free(settings.host, settings.port)
     fetch_weights(specs, settings, stderr())
     _serve(specs, settings)
 

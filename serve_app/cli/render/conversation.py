@@ -131,19 +131,27 @@ def laid_out(text: str) -> str:
     return "\n".join(_outline(value)) if isinstance(value, dict) else text
 
 
-def _outline(value: Any, margin: str = "") -> Iterator[str]:
-    """JSON as lines: a key before each value, a dash before each item, what is within further in."""
-    if not isinstance(value, dict | list):
-        yield f"{margin}{value}"
-        return
-    items = value.items() if isinstance(value, dict) else (("-", item) for item in value)
-    for key, item in items:
-        mark = key if key == "-" else f"{key}:"
-        if isinstance(item, dict | list) and item:
-            yield f"{margin}{mark}"
-            yield from _outline(item, f"{margin}  ")
-        elif item not in ({}, [], "", None):
-            yield f"{margin}{mark} {item}"
+def _outline(value: Any) -> Iterator[str]:
+    """JSON as lines, the way YAML has it; what is empty is left out."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                yield from _entry(key, item)
+        case list():
+            for item in value:
+                first, *rest = list(_outline(item)) or [""]
+                yield f"- {first}"
+                yield from (f"  {line}" for line in rest)
+        case _:
+            yield str(value)
+
+
+def _entry(key: str, item: Any) -> Iterator[str]:
+    if isinstance(item, dict | list) and item:
+        yield f"{key}:"
+        yield from (f"  {line}" for line in _outline(item))
+    elif item not in ({}, [], "", None):
+        yield f"{key}: {item}"
 
 
 def _said(part: Part) -> str:

@@ -112,7 +112,7 @@ def test_every_kind_of_part_is_named() -> None:
 
 
 def test_only_json_objects_become_outlines() -> None:
-    assert laid_out(json.dumps({"a": 1, "b": [{"c": "x"}], "d": []})) == "a: 1\nb:\n  -\n    c: x"
+    assert laid_out(json.dumps({"a": 1, "b": [{"c": "x"}], "d": []})) == "a: 1\nb:\n  - c: x"
     for text in ("plain", "[1, 2]", '{"broken', "12"):
         assert laid_out(text) == text
 

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from serve_app.cli.ports import free_port, require_free
+from serve_app.cli.room import free_port, require_free
 from workflows.errors import SetupInvalid
 
 

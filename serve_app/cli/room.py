@@ -1,11 +1,28 @@
-"""Ports, looked at before anything is started: an error now costs a second, later it costs a whole start."""
+"""Room for a server: its state folder and its port, looked at before anything is fetched, loaded or started."""
 
 from __future__ import annotations
 
 import errno
 import socket
 
+from cluster import session
+from cluster.settings import Settings
 from workflows.errors import SetupInvalid
+
+
+def require_room(settings: Settings) -> None:
+    """Make sure that a server could start with these settings.
+
+    Raises:
+        SetupInvalid: it could not; says why and what to do.
+    """
+    other = session.running(settings)
+    if other is not None and settings.ray_address is None:
+        raise SetupInvalid(
+            f"A server runs with the state folder {settings.home} already, at {other.base_url}/v1 (process "
+            f"{other.pid}). Stop it with `stellarator down`, or set STELLARATOR_HOME to another folder."
+        )
+    require_free(settings.host, settings.port)
 
 
 def require_free(host: str, port: int) -> None:
