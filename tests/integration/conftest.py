@@ -14,9 +14,10 @@ import pytest
 from openai import OpenAI
 
 from actors.models.scripted.server import RunningUpstream, running
-from cluster.settings import Settings
+from cluster.settings import Settings, environment
 from serve_app.server import Running, serving
 from tests.integration.panels import published, rules
+from tests.otlp import GrpcReceiver, Receiver
 
 KEY = "sk-stellarator-for-tests"
 
@@ -28,6 +29,7 @@ class Product:
     server: Running
     upstream: RunningUpstream
     settings: Settings
+    collector: Receiver
 
     @property
     def root(self) -> str:
@@ -62,8 +64,10 @@ def product() -> Iterator[Product]:
     try:
         with (
             running(rules()) as upstream,
+            GrpcReceiver() as collector,
+            environment(collector.environment),
             serving(settings, published(upstream.base_url), on_stage=lambda _: None) as server,
         ):
-            yield Product(server, upstream, settings)
+            yield Product(server, upstream, settings, collector)
     finally:
         shutil.rmtree(home, ignore_errors=True)
