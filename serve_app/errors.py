@@ -1,8 +1,9 @@
 """Errors as clients see them: every exception becomes a `Fault` here, and a fault becomes a response.
 
 Three steps, each once: `fault_of` (exception -> fault, by the stable `code` of `workflows.errors`), an envelope
-(fault -> the JSON of one family of APIs), `fault_response` (status, headers, body). An error that nobody
-foresaw is logged with its type and place, never with its message: that may quote a prompt or a key.
+(fault -> the JSON of one family of APIs: the request decides which), `fault_response` (status, headers, body).
+An error that nobody foresaw is logged with its type and place, never with its message: that may quote a prompt
+or a key.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import math
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 from typing_extensions import TypedDict
 
 from serve_app.bodies import Json
+from serve_app.dialect import speaks_anthropic
 from workflows.errors import Failure, RequestInvalid, StellaratorError
 
 log = logging.getLogger(__name__)
@@ -88,6 +92,47 @@ class ErrorEnvelope(TypedDict):
     error: ErrorBody
 
 
+AnthropicErrorType = Literal[
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+    "not_found_error",
+    "request_too_large",
+    "rate_limit_error",
+    "timeout_error",
+    "api_error",
+    "overloaded_error",
+]
+
+_ANTHROPIC_TYPES: Mapping[int, AnthropicErrorType] = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_ANTHROPIC_OVERLOADED = 529
+"""Anthropic's own status where others say 503."""
+
+
+class AnthropicErrorBody(TypedDict):
+    """What went wrong, as Anthropic's API says it."""
+
+    type: AnthropicErrorType
+    message: str
+
+
+class AnthropicErrorEnvelope(TypedDict):
+    """The body of a response of Anthropic's API that is an error."""
+
+    type: Literal["error"]
+    error: AnthropicErrorBody
+    request_id: str
+
+
 class AnswerError(StellaratorError):
     """An `AnswerFailed` as an exception, so that failures take one way out whatever their form."""
 
@@ -128,9 +173,26 @@ def openai_envelope(fault: Fault) -> ErrorEnvelope:
     }
 
 
-def fault_response(fault: Fault) -> Response:
-    """The whole answer to a request that failed."""
-    return Json(openai_envelope(fault), fault.status, fault.headers)
+def anthropic_envelope(fault: Fault, request_id: str) -> AnthropicErrorEnvelope:
+    """A fault in the shape of Anthropic's API, which names the field at fault in the message only."""
+    return {
+        "type": "error",
+        "error": {"type": _anthropic_type(fault.status), "message": fault.message},
+        "request_id": request_id,
+    }
+
+
+def fault_response(fault: Fault, scope: Scope) -> Response:
+    """The whole answer to a request that failed, in the shape of the API that the request speaks."""
+    if not speaks_anthropic(scope):
+        return Json(openai_envelope(fault), fault.status, fault.headers)
+    status = _ANTHROPIC_OVERLOADED if fault.status == 503 else fault.status  # noqa: PLR2004  # HTTP's own number
+    return Json(anthropic_envelope(fault, scope["state"]["request_id"]), status, fault.headers)
+
+
+def error_body(error: Exception, scope: Scope) -> bytes:
+    """The body of an answer that failed after its status had been sent."""
+    return bytes(fault_response(fault_of(error, scope["state"]["request_id"]), scope).body)
 
 
 def client_path(loc: Sequence[str | int], body: object, *, missing: bool) -> str:
@@ -156,6 +218,11 @@ def _openai_type(status: int) -> str:
     if status == 429:  # noqa: PLR2004  # HTTP's own number
         return "rate_limit_error"
     return "server_error" if status >= 500 else "invalid_request_error"  # noqa: PLR2004  # HTTP's own number
+
+
+def _anthropic_type(status: int) -> AnthropicErrorType:
+    other: AnthropicErrorType = "api_error" if status >= 500 else "invalid_request_error"  # noqa: PLR2004  # HTTP's own number
+    return _ANTHROPIC_TYPES.get(status, other)
 
 
 def _of_failure(failure: Failure, param: str) -> Fault:

@@ -35,11 +35,14 @@ class Limits:
         commit_after: seconds for which a stream waits for its first piece before it commits itself to 200
             with the opening piece, so that an early failure still has a status of its own. Under a second:
             clients want headers by then.
-        keepalive: seconds of silence after which a stream says that it is alive.
+        commit_whole_after: seconds after which an unstreamed answer commits itself to 200 and is kept alive by
+            white space; until then a failure has a status of its own.
+        keepalive: seconds of silence after which a response says that it is alive.
     """
 
     max_body_bytes: int = 32 * 1024 * 1024
     commit_after: float = 0.5
+    commit_whole_after: float = 15.0
     keepalive: float = 10.0
 
 

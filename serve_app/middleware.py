@@ -13,11 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.auth import is_authorized
+from serve_app.dialect import path_of, speaks_anthropic
 from serve_app.errors import fault_of, fault_response
 from serve_app.ids import new_request_id
 from workflows.errors import Unauthorized
 
 REQUEST_ID_HEADER = "x-request-id"
+ANTHROPIC_REQUEST_ID_HEADER = "request-id"
 RUN_ID_HEADER = "x-stellarator-run-id"
 
 _SANE_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}")
@@ -28,6 +30,7 @@ class Identity:
 
     A request that comes with an `x-request-id` keeps it, so that logs can be joined; who gave it knows it, and
     Ray Serve, which gives one to every request, puts it on the response itself. Any other gets an id here.
+    Clients of Anthropic's API read it under a name of their own, on every response.
     Routes put the run's id into ``request.state.run_id``.
     """
 
@@ -52,6 +55,8 @@ class Identity:
                 headers = MutableHeaders(scope=message)
                 if not is_named:
                     headers[REQUEST_ID_HEADER] = state["request_id"]
+                if speaks_anthropic(scope):
+                    headers[ANTHROPIC_REQUEST_ID_HEADER] = state["request_id"]
                 if run_id := state.get("run_id"):
                     headers[RUN_ID_HEADER] = run_id
             await send(message)
@@ -61,7 +66,7 @@ class Identity:
         except Exception as error:  # noqa: BLE001  # the last guard: a client never sees a traceback
             fault = fault_of(error, state["request_id"])
             if not started:
-                await fault_response(fault)(scope, receive, send_identified)
+                await fault_response(fault, scope)(scope, receive, send_identified)
 
 
 class Locked:
@@ -74,16 +79,14 @@ class Locked:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it with 401."""
-        # Behind a route prefix, Serve and Starlette keep the prefix in the path.
-        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        is_free = scope["type"] == "lifespan" or path in self._free
+        is_free = scope["type"] == "lifespan" or path_of(scope) in self._free
         if is_free or is_authorized(scope["headers"], self._key):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
             fault = fault_of(Unauthorized(), scope["state"]["request_id"])
-            await fault_response(fault)(scope, receive, send)
+            await fault_response(fault, scope)(scope, receive, send)
 
 
 class BodyLimit:
@@ -101,7 +104,7 @@ class BodyLimit:
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_bytes:
             fault = fault_of(self._too_large(), scope["state"]["request_id"])
-            await fault_response(fault)(scope, receive, send)
+            await fault_response(fault, scope)(scope, receive, send)
             return
         read = 0
 

@@ -76,7 +76,7 @@ async def _healthz() -> dict[str, str]:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return fault_response(fault_of(error, request.state.request_id))
+    return fault_response(fault_of(error, request.state.request_id), request.scope)
 
 
 async def _nobody_left(_request: Request, _error: Exception) -> Response:

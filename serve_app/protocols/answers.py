@@ -9,6 +9,9 @@ from serve_app.errors import AnswerError
 from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished
 from workflows.errors import Failure
 
+COST_HEADER = "x-stellarator-cost-usd"
+PANEL_HEADER = "x-stellarator-panel"
+
 _CUT_OFF = Failure("run_failed", "The answer ended before it was complete.", retryable=True)
 
 
@@ -39,3 +42,11 @@ async def whole(events: AsyncGenerator[AnswerEvent, None]) -> AnswerFinished:
     if finished is None:
         raise AnswerError(_CUT_OFF)
     return finished
+
+
+def answer_headers(finished: AnswerFinished) -> dict[str, str]:
+    """What became of the panel and what the run cost, for the response's headers; no cost when it is unknown."""
+    headers: dict[str, str] = {PANEL_HEADER: finished.panel}
+    if finished.cost_usd is not None:
+        headers[COST_HEADER] = f"{finished.cost_usd:.6f}"
+    return headers

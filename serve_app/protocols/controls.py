@@ -1,14 +1,15 @@
-"""What a client may ask of Stellarator itself, in headers that are the same for every wire format."""
+"""What a client may ask of Stellarator itself, the same for every wire format: in headers and by `tool_choice`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import get_args
 
-from workflows.answer import PanelMode
+from workflows.answer import PanelMode, RunRequest
 from workflows.errors import RequestInvalid
+from workflows.messages import ChatRequest, ToolChoice
 
 FUSION_HEADER = "x-stellarator-fusion"
 DEPTH_HEADER = "x-stellarator-depth"
@@ -45,4 +46,42 @@ def controls_of(headers: Mapping[str, str]) -> Controls:
         panel=None if fusion is None else _MODES[fusion.lower()],
         depth=int(depth),
         traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else "",
+    )
+
+
+def accepted(
+    request: ChatRequest,
+    controls: Controls,
+    *,
+    mounted: Collection[str],
+    run_id: str,
+    virtual_model: str,
+    protocol: str,
+    stream: bool,
+) -> RunRequest:
+    """The run that a client asks for, of a virtual model whose mounted tools are `mounted`.
+
+    A `tool_choice` that names a mounted tool is a wish for that panel, unless the client has a tool of that name
+    itself; the header's wish goes first.
+
+    Raises:
+        RequestInvalid: `tool_choice` names a tool that nobody has.
+    """
+    panel, panel_tool = controls.panel, ""
+    choice = request.tool_choice
+    if choice.mode == "named" and choice.name not in {tool.name for tool in request.tools}:
+        if choice.name not in mounted:
+            raise RequestInvalid("tool_choice", f"`{choice.name}` is not among the tools")
+        request = replace(request, tool_choice=ToolChoice())
+        panel, panel_tool = panel or "always", choice.name
+    return RunRequest(
+        run_id=run_id,
+        virtual_model=virtual_model,
+        protocol=protocol,
+        request=request,
+        stream=stream,
+        panel=panel,
+        panel_tool=panel_tool,
+        depth=controls.depth,
+        traceparent=controls.traceparent,
     )

@@ -42,8 +42,11 @@ def test_every_code_of_the_tree_has_a_status() -> None:
     assert ours == set(STATUSES)
 
 
+CHAT = {"type": "http", "path": "/v1/chat/completions", "headers": []}
+
+
 def faulty(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
-    response = fault_response(fault_of(error, "req_1"))
+    response = fault_response(fault_of(error, "req_1"), CHAT)
     payload = json.loads(bytes(response.body))
     assert_exact(ErrorObject, payload["error"])
     return response.status_code, payload["error"], dict(response.headers)

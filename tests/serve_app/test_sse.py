@@ -6,39 +6,10 @@ from starlette.types import Message
 
 from serve_app.hosting import Limits
 from serve_app.sse import COMMENT, EventStream, frame
+from tests.serve_app.asgi_client import Client, others
 
 SOON = Limits(commit_after=0.01, keepalive=0.02)
 LATE = Limits(commit_after=60, keepalive=60)
-
-
-class Client:
-    """Both directions of one exchange; `heard` releases who waits for so many bytes."""
-
-    def __init__(self) -> None:
-        self.gone = asyncio.Event()
-        self.messages: list[Message] = []
-        self.heard = asyncio.Condition()
-
-    async def receive(self) -> Message:
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        async with self.heard:
-            self.messages.append(message)
-            self.heard.notify_all()
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(message.get("body", b"") for message in self.messages)
-
-    @property
-    def complete(self) -> bool:
-        return bool(self.messages) and self.messages[-1].get("more_body") is False
-
-    async def hears(self, piece: bytes) -> None:
-        async with self.heard:
-            await self.heard.wait_for(lambda: piece in self.body)
 
 
 class Source:
@@ -74,10 +45,6 @@ def stream(source: Source, limits: Limits = LATE) -> EventStream:
 
 async def serve(response: EventStream, client: Client) -> None:
     await response({"type": "http"}, client.receive, client.send)
-
-
-def others() -> set[asyncio.Task[object]]:
-    return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 def test_a_frame_is_one_event_of_the_standard() -> None:

@@ -10,20 +10,17 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serve_app.bodies import Json
-from serve_app.disconnect import while_connected
-from serve_app.errors import fault_of
+from serve_app.errors import error_body, fault_of
 from serve_app.hosting import Host, Limits
 from serve_app.ids import new_run_id
-from serve_app.protocols.answers import succeeding, whole
+from serve_app.late import LateAnswer
+from serve_app.protocols.answers import answer_headers, succeeding, whole
 from serve_app.protocols.controls import controls_of
 from serve_app.protocols.openai_chat import wire
 from serve_app.protocols.openai_chat.stream import ChunkEncoder, error_chunk
 from serve_app.protocols.openai_chat.translate import completion, run_request
 from serve_app.sse import EventStream
 from workflows.answer import RunRequest
-
-COST_HEADER = "x-stellarator-cost-usd"
-PANEL_HEADER = "x-stellarator-panel"
 
 
 def chat_router(host: Host, limits: Limits) -> APIRouter:
@@ -41,21 +38,26 @@ def chat_router(host: Host, limits: Limits) -> APIRouter:
         run = run_request(body, controls_of(request.headers), mounted, new_run_id())
         request.state.run_id = run.run_id
         if not run.stream:
-            return await _whole(host, run, request)
+            return _whole(host, run, request, limits)
         include_usage = bool(body.stream_options and body.stream_options.include_usage)
         return _streamed(host, run, request, limits, include_usage=include_usage)
 
     return router
 
 
-async def _whole(host: Host, run: RunRequest, request: Request) -> Response:
+def _whole(host: Host, run: RunRequest, request: Request, limits: Limits) -> LateAnswer:
     """The answer in one piece."""
     created = int(time.time())
-    finished = await while_connected(request.receive, whole(host.answer(run)))
-    headers: dict[str, str] = {PANEL_HEADER: finished.panel}
-    if finished.cost_usd is not None:
-        headers[COST_HEADER] = f"{finished.cost_usd:.6f}"
-    return Json(completion(run, finished, created), headers=headers)
+
+    async def answer() -> Response:
+        finished = await whole(host.answer(run))
+        return Json(completion(run, finished, created), headers=answer_headers(finished))
+
+    return LateAnswer(
+        answer(),
+        limits=limits,
+        failure=lambda error: error_body(error, request.scope),
+    )
 
 
 def _streamed(

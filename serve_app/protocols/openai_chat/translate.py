@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from typing import Any
 
-from serve_app.protocols.controls import Controls
+from serve_app.protocols.controls import Controls, accepted
 from serve_app.protocols.openai_chat import wire
 from workflows.answer import AnswerFinished, RunRequest
 from workflows.errors import RequestInvalid
@@ -69,27 +68,17 @@ def run_request(
 ) -> RunRequest:
     """What the client wants, for the virtual model whose mounted tools are `mounted`.
 
-    A `tool_choice` that names a mounted tool is a wish for the panel; the header's wish goes first.
-
     Raises:
         RequestInvalid: names a field that cannot be understood.
     """
-    request = chat_request(body)
-    panel = controls.panel
-    choice = request.tool_choice
-    if choice.mode == "named" and choice.name not in {tool.name for tool in request.tools}:
-        if choice.name not in mounted:
-            raise RequestInvalid("tool_choice", f"`{choice.name}` is not among the tools")
-        request, panel = replace(request, tool_choice=ToolChoice()), panel or "always"
-    return RunRequest(
+    return accepted(
+        chat_request(body),
+        controls,
+        mounted=mounted,
         run_id=run_id,
         virtual_model=body.model,
         protocol=PROTOCOL,
-        request=request,
         stream=bool(body.stream),
-        panel=panel,
-        depth=controls.depth,
-        traceparent=controls.traceparent,
     )
 
 

@@ -8,32 +8,16 @@ there are two extensions: ``reasoning_content`` (as DeepSeek, vLLM and others se
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 from typing_extensions import TypedDict
 
+from serve_app.protocols.lenient import Lenient, by_type
 from workflows.answer import PanelStatus
 from workflows.messages import FinishReason
 
 # --- in -----------------------------------------------------------------------------------------------------
-
-
-class Lenient(BaseModel):
-    """Fields that we do not know are kept, not refused. Python's JSON reads NaN, which no provider takes."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
-
-
-def _by_type(*known: str) -> Callable[[Any], str]:
-    """A discriminator by ``type`` that sends types which we do not know to the tag ``other``."""
-
-    def tag_of(value: Any) -> str:
-        kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-        return kind if kind in known else "other"
-
-    return tag_of
 
 
 class TextPart(Lenient):
@@ -91,7 +75,7 @@ ContentPart: TypeAlias = Annotated[
     | Annotated[FilePart, Tag("file")]
     | Annotated[RefusalPart, Tag("refusal")]
     | Annotated[OtherPart, Tag("other")],
-    Discriminator(_by_type("text", "image_url", "file", "refusal")),
+    Discriminator(by_type("text", "image_url", "file", "refusal")),
 ]
 Content: TypeAlias = str | list[ContentPart]
 
@@ -207,7 +191,7 @@ ToolIn: TypeAlias = Annotated[
     Annotated[FunctionTool, Tag("function")]
     | Annotated[CustomTool, Tag("custom")]
     | Annotated[OtherTool, Tag("other")],
-    Discriminator(_by_type("function", "custom")),
+    Discriminator(by_type("function", "custom")),
 ]
 
 

@@ -290,7 +290,7 @@ PANEL_PLEASE = {"type": "function", "function": {"name": "problem_review"}}
 
 def test_naming_a_mounted_tool_asks_for_the_panel_and_leaves_the_main_llm_free() -> None:
     accepted = run(tool_choice=PANEL_PLEASE)
-    assert accepted.panel == "always"
+    assert (accepted.panel, accepted.panel_tool) == ("always", "problem_review")
     assert accepted.request.tool_choice == ToolChoice()
 
 
