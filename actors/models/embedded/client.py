@@ -45,7 +45,9 @@ _STEPS_DOWN = (1.0, 0.6, 0.35)
 _ONE_CALL_A_CONNECTION = {"connection": "close"}
 # The server drops kept connections without a word, now and then while the next call is being written to one.
 
-_AGAINST_LOOPS = {"repeat_penalty": 1.1, "repeat_last_n": 128}
+_AGAINST_LOOPS = {"dry_multiplier": 0.8, "dry_allowed_length": 3}
+# llama.cpp's DRY sampler: a penalty on continuing a sequence that has been said before. A plain penalty on repeated
+# words drives a model of this size off its topic, because the topic's words are repeated, too.
 
 
 class EmbeddedModel:

@@ -77,7 +77,8 @@ def _notes(result: ToolResult) -> str:
     """A result without the sentences around it that explain to a larger model how to use it."""
     text = result.text
     start = text.find("## ")
-    return _shortened(text[max(start, 0) :].strip(), MAX_NOTES_CHARACTERS)
+    lines = [line for line in text[max(start, 0) :].splitlines() if line.strip()]
+    return _shortened("\n".join(lines), MAX_NOTES_CHARACTERS)
 
 
 def _cut(text: str, max_tokens: int) -> str:

@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_TEXT = 120
-"""Characters of a text directly in the answer's object."""
+"""Characters of a text in the answer's object, or in a list in it."""
 
-MAX_INNER_TEXT = 80
+MAX_INNER_TEXT = 60
 """Characters of a text further down."""
 
-MAX_ITEMS = 2
+MAX_TEXTS = 2
+MAX_OBJECTS = 1
+"""Items of a list. One object takes this model as long as two sentences."""
+
+_NEAR = 2  # the answer's object is 0, its members are 1, the items of its lists are 2
 _UNKNOWN = 200
 _NUMBER = 20
 
@@ -35,15 +39,17 @@ ANY_OBJECT: Mapping[str, Any] = {
 def tightened(schema: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
     """The schema with `maxLength`, `maxItems` and `minItems` wherever it has none; whatever fits it, fits the original.
 
-    Lists directly in the answer's object get at least one item, because this model leaves them empty otherwise.
+    A list of texts in the answer's object has at least one. A list of objects may stay empty: what this model is
+    forced to find there, it makes up.
     """
     told = dict(schema)
     if _is(schema, "string") and "enum" not in schema and "const" not in schema:
-        limit = MAX_TEXT if depth <= 1 else MAX_INNER_TEXT
+        limit = MAX_TEXT if depth <= _NEAR else MAX_INNER_TEXT
         told.setdefault("maxLength", max(limit, schema.get("minLength", 0)))
     if _is(schema, "array"):
-        told.setdefault("minItems", min(1 if depth <= 1 else 0, schema.get("maxItems", 1)))
-        told.setdefault("maxItems", max(MAX_ITEMS, told["minItems"]))
+        texts = _is(schema.get("items", {}), "string")
+        told.setdefault("minItems", min(int(texts and depth < _NEAR), schema.get("maxItems", 1)))
+        told.setdefault("maxItems", max(MAX_TEXTS if texts else MAX_OBJECTS, told["minItems"]))
     for key in _INNER:
         if isinstance(schema.get(key), Mapping):
             told[key] = tightened(schema[key], depth + 1)
@@ -65,7 +71,7 @@ def longest(schema: Mapping[str, Any]) -> int:
     if _is(schema, "string"):
         return int(schema.get("maxLength", _UNKNOWN)) + 2
     if _is(schema, "array"):
-        return 2 + int(schema.get("maxItems", MAX_ITEMS)) * (longest(schema.get("items", {})) + 2)
+        return 2 + int(schema.get("maxItems", MAX_TEXTS)) * (longest(schema.get("items", {})) + 2)
     if "properties" in schema:
         return 2 + sum(len(name) + 6 + longest(part) for name, part in schema["properties"].items())
     return (
