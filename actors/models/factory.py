@@ -13,7 +13,8 @@ import httpx
 
 from actors.models.base import ChatModel
 from actors.models.embedded.client import EmbeddedModel
-from actors.models.openai_compatible.client import OpenAICompatibleModel, connection_pool
+from actors.models.openai_compatible.client import OpenAICompatibleModel
+from actors.models.openai_compatible.pool import connection_pool
 from actors.models.pricing import price
 from actors.models.scripted.client import ScriptedModel
 from actors.models.scripted.script import Script

@@ -16,7 +16,7 @@ import litellm
 from litellm import exceptions as theirs
 
 from actors.models.openai_compatible.decode import Answer
-from actors.models.openai_compatible.encode import messages_of, options
+from actors.models.openai_compatible.encode import messages, options
 from actors.models.openai_compatible.faults import retry_after, safe
 from workflows.errors import (
     UpstreamBusy,
@@ -76,7 +76,7 @@ class LiteLLMModel:
     def _arguments(self, request: ChatRequest) -> dict[str, Any]:
         return {
             "model": self._model,
-            "messages": [told for message in request.messages for told in messages_of(message)],
+            "messages": messages(request.messages),
             "stream": True,
             "stream_options": {"include_usage": True},
             "num_retries": 0,

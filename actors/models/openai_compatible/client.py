@@ -1,43 +1,43 @@
-"""Call any server that speaks Chat Completions: vLLM, Ollama, llama.cpp, OpenRouter, Ray Serve LLM, OpenAI.
-
-httpx on aiohttp's transport: the API of httpx at a quarter of its CPU, also with a thousand connections. One pool
-for each server and process, unbounded, because bounds are the coordinator's business; a read may take as long as
-the call's own timeout lets it.
-"""
+"""Call any server that speaks Chat Completions: vLLM, Ollama, llama.cpp, OpenRouter, Ray Serve LLM, OpenAI."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 
+import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from actors.models.openai_compatible import faults
 from actors.models.openai_compatible.decode import Answer
 from actors.models.openai_compatible.encode import body
 from actors.models.openai_compatible.sse import Decoder, EventTooLong
-from workflows.errors import UpstreamMalformed, UpstreamTimeout, UpstreamUnavailable
-from workflows.messages import ChatRequest, StreamItem
+from workflows.errors import UpstreamMalformed, UpstreamRefused, UpstreamTimeout, UpstreamUnavailable
+from workflows.messages import ChatRequest, Delta, StreamItem
 
-CONNECT_SECONDS = 10.0
-KEEP_ALIVE_SECONDS = 60.0
-_UNBOUNDED = 0  # aiohttp's own word for it; None would mean 100
+DRAIN_SECONDS = 0.5
+"""How long the end of a response is waited for after the answer is over, so that its connection can be used again."""
+
+MAX_ERROR_BYTES = 64 * 1024
 _DONE = b"[DONE]"
-
-
-def connection_pool() -> httpx.AsyncClient:
-    """A client for many concurrent streams; lives on one event loop."""
-    limits = httpx.Limits(max_connections=_UNBOUNDED, keepalive_expiry=KEEP_ALIVE_SECONDS)
-    return httpx.AsyncClient(
-        transport=AiohttpTransport(limits=limits),
-        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-        follow_redirects=False,
-    )
+_PATH = "/chat/completions"
+_NEWER_LIMIT = ("api.openai.com", ".openai.azure.com")
+"""Hosts whose newer models refuse `max_tokens` for `max_completion_tokens`; other servers know only the former."""
 
 
 class OpenAICompatibleModel:
-    """One model of one server."""
+    """One model of one server.
+
+    Args:
+        pool: connections.
+        base_url: the server's address, with or without ``/v1``.
+        model: the server's name of the model.
+        api_key: sent as a bearer token; None: no key.
+        headers: more headers.
+    """
 
     def __init__(
         self,
@@ -48,47 +48,72 @@ class OpenAICompatibleModel:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._pool = pool
-        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._url = endpoint(base_url)
         self._model = model
-        self._headers = {"content-type": "application/json", "accept": "text/event-stream", **(headers or {})}
+        self._key = api_key
+        self._headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream",
+            "accept-encoding": "identity",  # a compressing proxy holds tokens back
+            **(headers or {}),
+        }
         if api_key:
             self._headers["authorization"] = f"Bearer {api_key}"
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
         """Stream one answer."""
-        content = json.dumps(body(self._model, request), ensure_ascii=False).encode()
-        try:
+        with _translated(self._model):
             async with self._pool.stream(
-                "POST", self._url, content=content, headers=self._headers
+                "POST", self._url, content=self._body(request), headers=self._headers
             ) as response:
                 if response.status_code != httpx.codes.OK:
-                    error_body = await response.aread()
-                    raise faults.from_status(self._model, response.status_code, response.headers, error_body)
-                async for item in self._read(response, request):
-                    yield item
-        except httpx.TimeoutException as error:
-            raise UpstreamTimeout(self._model, "the server did not accept the connection in time") from error
-        except httpx.HTTPError as error:
-            raise UpstreamUnavailable(
-                self._model, f"the connection failed ({type(error).__name__})"
-            ) from error
+                    refusal = await _first_bytes(response)
+                    raise faults.from_status(
+                        self._model, response.status_code, response.headers, refusal, self._key
+                    )
+                async with aclosing(self._read(response, request)) as items:
+                    async for item in items:
+                        yield item
+
+    def _body(self, request: ChatRequest) -> bytes:
+        told = body(self._model, request)
+        host = httpx.URL(self._url).host
+        if "max_tokens" in told and host.endswith(_NEWER_LIMIT):
+            told["max_completion_tokens"] = told.pop("max_tokens")
+        # Half a surrogate pair, which a client may send, has no UTF-8.
+        return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
 
     async def _read(self, response: httpx.Response, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
-        decoder, answer = Decoder(), Answer(self._model, request)
-        try:
-            async for chunk in response.aiter_bytes():
-                for data in decoder.feed(chunk):
-                    if data == _DONE:
-                        yield answer.completion(done=True)
-                        return
-                    for delta in answer.feed(self._object(data)):
-                        yield delta
-            for data in decoder.end():
+        answer = Answer(self._model, request)
+        if "application/json" in response.headers.get("content-type", ""):
+            for delta in answer.feed(self._object(await response.aread())):  # it does not stream
+                yield delta
+            yield answer.completion(done=True)
+            return
+        decoder, chunks = Decoder(), response.aiter_bytes()
+        async for chunk in chunks:
+            for data in self._events(decoder, chunk):
+                if data == _DONE:
+                    yield answer.completion(done=True)
+                    await _drain(chunks)
+                    return
                 for delta in answer.feed(self._object(data)):
                     yield delta
+        for delta in self._rest(decoder, answer):
+            yield delta
+        yield answer.completion()
+
+    def _events(self, decoder: Decoder, chunk: bytes) -> Iterator[bytes]:
+        try:
+            yield from decoder.feed(chunk)
         except EventTooLong as error:
             raise UpstreamMalformed(self._model, "the server sent an endless event") from error
-        yield answer.completion()
+
+    def _rest(self, decoder: Decoder, answer: Answer) -> Iterator[Delta]:
+        """What came without its blank line before the stream ended."""
+        for data in decoder.end():
+            if data != _DONE:
+                yield from answer.feed(self._object(data))
 
     def _object(self, data: bytes) -> dict[str, object]:
         try:
@@ -98,5 +123,49 @@ class OpenAICompatibleModel:
         if not isinstance(told, dict):
             raise UpstreamMalformed(self._model, "the server sent an event that is not an object")
         if told.get("error"):
-            raise faults.from_event(self._model, told["error"])
+            raise faults.from_event(self._model, told["error"], self._key)
         return told
+
+
+def endpoint(base_url: str) -> str:
+    """The address to post to. A base without a path gets ``/v1``, where every server we know has its API."""
+    base = base_url.rstrip("/").removesuffix(_PATH).rstrip("/")
+    has_path = "/" in base.partition("://")[2]
+    return f"{base}{'' if has_path else '/v1'}{_PATH}"
+
+
+@contextmanager
+def _translated(model: str) -> Iterator[None]:
+    """Turn what breaks on the way into our errors; never repeats an address, which may hold a key.
+
+    The transport calls every lost connection a timeout, so its cause decides.
+    """
+    try:
+        yield
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise UpstreamRefused(model, "`base_url` is not an address that can be called") from error
+    except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ else error
+        if isinstance(cause, TimeoutError):
+            raise UpstreamTimeout(model, "the server did not accept the connection in time") from error
+        if isinstance(cause, aiohttp.ClientConnectorError):
+            raise UpstreamUnavailable(model, "the server cannot be reached") from error
+        raise UpstreamUnavailable(model, f"the connection broke ({type(cause).__name__})") from error
+
+
+async def _first_bytes(response: httpx.Response) -> bytes:
+    """The beginning of an error's body: enough for its message, however long it is."""
+    read = b""
+    async for chunk in response.aiter_bytes():
+        read += chunk
+        if len(read) >= MAX_ERROR_BYTES:
+            break
+    return read[:MAX_ERROR_BYTES]
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    """Read the end of a response that is over."""
+    with contextlib.suppress(TimeoutError, httpx.HTTPError, aiohttp.ClientError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for _ in chunks:
+                pass

@@ -1,16 +1,28 @@
-"""Chat Completions chunks as neutral deltas, and their sum as a `Completion`. Pure."""
+"""Chat Completions answers as neutral deltas, and their sum as a `Completion`. Pure.
+
+The format is OpenAI's, ``chat.completion.chunk`` and ``chat.completion``. Where servers differ, this is lenient:
+thinking is called ``reasoning_content`` or ``reasoning``; calls come without an index, without an id, or with
+arguments that are an object; a server that does not stream answers in one piece; some give no finish reason, and
+some no usage, which is then estimated and marked so. Think tags within the text are left to `workflows.relay`.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
-from workflows.errors import UpstreamMalformed
+from actors.models.estimate import estimate
+from actors.models.openai_compatible.encode import ORIGIN
+from workflows.errors import UpstreamMalformed, UpstreamRefused
 from workflows.messages import (
     ChatRequest,
     Completion,
     Delta,
     FinishReason,
+    Foreign,
     Message,
     Part,
     Reasoning,
@@ -22,115 +34,194 @@ from workflows.messages import (
     Usage,
 )
 
-CHARACTERS_PER_TOKEN = 4
-"""For servers that report no usage; such a count is marked as estimated."""
-
 _REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
     "max_tokens": "length",
+    "model_length": "length",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
+    "safety": "content_filter",
 }
+_THINKING = ("reasoning_content", "reasoning")
+
+
+@dataclass(slots=True)
+class _Call:
+    """A tool call being written. What comes before its name is held back: the first delta must carry the name."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    told: int = field(default=0)
+
+    def grow(self, function: Mapping[str, Any]) -> Iterator[Delta]:
+        """Yield what is new."""
+        arguments = function.get("arguments") or ""
+        self.arguments += arguments if isinstance(arguments, str) else json.dumps(arguments)
+        began = bool(self.name)
+        self.name = self.name or str(function.get("name") or "")
+        if not self.name:
+            return
+        fresh, self.told = self.arguments[self.told :], len(self.arguments)
+        if not began:
+            yield ToolCallDelta(self.index, self.id, self.name, fresh)
+        elif fresh:
+            yield ToolCallDelta(self.index, arguments=fresh)
 
 
 class Answer:
-    """One streamed answer being put together."""
+    """One answer being put together."""
 
     def __init__(self, model: str, request: ChatRequest) -> None:
         self._model = model
         self._request = request
         self._text: list[str] = []
         self._reasoning: list[str] = []
-        self._calls: dict[int, list[str]] = {}
+        self._thinking_field = ""
+        self._thinking_details: list[dict[str, Any]] = []
+        self._calls: list[_Call] = []
+        self._at: dict[int, _Call] = {}
         self._finish = ""
-        self._usage: Usage | None = None
+        self._usage = Usage()
         self._cost: float | None = None
         self._id = ""
         self._answered_by = ""
 
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
-        """Yield what one chunk adds."""
-        self._id = self._id or str(chunk.get("id") or "")
-        self._answered_by = self._answered_by or str(chunk.get("model") or "")
-        if usage := chunk.get("usage"):
-            self._usage, self._cost = read_usage(usage), _number(usage.get("cost"))
-        for choice in chunk.get("choices") or ():
-            self._finish = choice.get("finish_reason") or self._finish
-            yield from self._delta(choice.get("delta") or {})
+        """Yield what one chunk, or an answer in one piece, adds.
+
+        Raises:
+            UpstreamMalformed: it has not the shape of one.
+        """
+        try:
+            yield from self._chunk(chunk)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UpstreamMalformed(self._model, "the server sent a chunk of an unknown shape") from error
 
     def completion(self, *, done: bool = False) -> Completion:
-        """The sum of all chunks; a stream that broke off is `UpstreamMalformed`.
+        """The sum of all chunks.
 
-        `done`: the server said that the stream is over, which some do without giving a finish reason.
+        Args:
+            done: the server said that the answer is over, which some do without giving a finish reason.
+
+        Raises:
+            UpstreamMalformed: the stream broke off, or there is neither text nor a tool call.
+            UpstreamRefused: the provider's filter left nothing of the answer.
         """
         if not self._finish and not done:
             raise UpstreamMalformed(self._model, "the stream broke off before the answer ended")
-        parts: list[Part] = []
-        if self._reasoning:
-            parts.append(Reasoning("".join(self._reasoning)))
-        if self._text:
-            parts.append(Text("".join(self._text)))
-        parts += [ToolCall(call[0] or f"call_{index}", call[1], call[2]) for index, call in self._ordered()]
-        reason = _REASONS.get(self._finish, "stop")
-        if self._calls and reason == "stop":
+        calls = [call for call in self._calls if call.name]
+        if not self._text and not calls:
+            raise self._empty()
+        message = Message("assistant", tuple(self._parts(calls)))
+        reason = _REASONS.get(self._finish.lower(), "stop")
+        if calls and reason == "stop":
             reason = "tool_calls"
-        usage = self._usage or self._estimate()
-        message = Message("assistant", tuple(parts))
+        usage = self._usage if self._usage != Usage() else estimate(self._request, message)
         return Completion(message, reason, usage, self._answered_by or self._model, self._cost, self._id)
 
+    def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
+        self._id = self._id or str(chunk.get("id") or "")
+        self._answered_by = self._answered_by or str(chunk.get("model") or "")
+        if usage := chunk.get("usage"):
+            self._usage, self._cost = read_usage(usage), _money(usage.get("cost"))
+        for choice in (chunk.get("choices") or ())[:1]:
+            self._finish = str(choice.get("finish_reason") or self._finish)
+            yield from self._delta(choice.get("delta") or choice.get("message") or {})
+
     def _delta(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
-        thinking = delta.get("reasoning_content") or delta.get("reasoning")
-        if isinstance(thinking, str) and thinking:
-            self._reasoning.append(thinking)
-            yield ReasoningDelta(thinking)
-        text = delta.get("content")
-        if isinstance(text, str) and text:
+        for name in _THINKING:
+            if thinking := _words(delta.get(name)):
+                self._thinking_field = name
+                self._reasoning.append(thinking)
+                yield ReasoningDelta(thinking)
+                break
+        for detail in delta.get("reasoning_details") or ():
+            _add_detail(self._thinking_details, detail)
+        if text := _words(delta.get("content")) or _words(delta.get("refusal")):
             self._text.append(text)
             yield TextDelta(text)
         for position, call in enumerate(delta.get("tool_calls") or ()):
-            yield self._call(position, call)
+            yield from self._call(position, call).grow(call.get("function") or {})
 
-    def _call(self, position: int, call: Mapping[str, Any]) -> ToolCallDelta:
-        index = call.get("index")
-        index = position if index is None else int(index)
-        function = call.get("function") or {}
-        known = self._calls.setdefault(index, ["", "", ""])
-        fresh_id = "" if known[0] else str(call.get("id") or "")
-        fresh_name = "" if known[1] else str(function.get("name") or "")
-        arguments = function.get("arguments") or ""
-        known[0] += fresh_id
-        known[1] += fresh_name
-        known[2] += arguments
-        return ToolCallDelta(index, fresh_id, fresh_name, arguments)
+    def _call(self, position: int, told: Mapping[str, Any]) -> _Call:
+        """The call that a piece belongs to."""
+        index, call_id = told.get("index"), str(told.get("id") or "")
+        place = position if index is None else int(index)
+        known = self._at.get(place)
+        if known is None or (_named(told) and known.name and _another(known, call_id, index)):
+            known = _Call(len(self._calls), call_id or f"call_{uuid4().hex[:24]}")
+            self._calls.append(known)
+            self._at[place] = known
+        return known
 
-    def _ordered(self) -> list[tuple[int, list[str]]]:
-        return sorted(self._calls.items())
+    def _parts(self, calls: list[_Call]) -> Iterator[Part]:
+        if self._reasoning:
+            # Servers that think between tool calls want it back with the call, under the name they gave it.
+            yield Reasoning("".join(self._reasoning), self._thinking_field if calls else "")
+        if self._thinking_details and calls:
+            yield Foreign(ORIGIN, {"reasoning_details": self._thinking_details})
+        if self._text:
+            yield Text("".join(self._text))
+        for call in calls:
+            yield ToolCall(call.id, call.name, call.arguments)
 
-    def _estimate(self) -> Usage:
-        asked = sum(len(message.text) for message in self._request.messages)
-        written = sum(map(len, (*self._text, *self._reasoning))) + sum(
-            len(call[2]) for call in self._calls.values()
-        )
-        return Usage(_tokens(asked), _tokens(written), estimated=True)
+    def _empty(self) -> UpstreamMalformed | UpstreamRefused:
+        reason = _REASONS.get(self._finish.lower())
+        if reason == "content_filter":
+            return UpstreamRefused(self._model, "the provider's content filter stopped the answer")
+        if reason == "length" and self._reasoning:
+            return UpstreamMalformed(self._model, "all tokens went into thinking; raise `max_tokens`")
+        return UpstreamMalformed(self._model, "the answer is empty")
 
 
 def read_usage(usage: Mapping[str, Any]) -> Usage:
-    """A usage object; details that a server leaves out are 0."""
+    """A usage object; details that a server leaves out are 0. DeepSeek counts cache hits under a name of its own."""
     asked = usage.get("prompt_tokens_details") or {}
     answered = usage.get("completion_tokens_details") or {}
     return Usage(
         int(usage.get("prompt_tokens") or 0),
         int(usage.get("completion_tokens") or 0),
-        int(asked.get("cached_tokens") or 0),
+        int(asked.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or 0),
         int(answered.get("reasoning_tokens") or 0),
     )
 
 
-def _tokens(characters: int) -> int:
-    return -(-characters // CHARACTERS_PER_TOKEN)
+def _named(told: Mapping[str, Any]) -> bool:
+    return bool((told.get("function") or {}).get("name"))
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+def _another(known: _Call, call_id: str, index: object) -> bool:
+    """Whether a named piece at a known place begins another call.
+
+    Ollama and Gemini put every call at place 0; a new id tells them apart, and without ids and indexes every piece is
+    a call. A new id alone would not do: vLLM has sent one with each piece of the same call.
+    """
+    return call_id != known.id if call_id else index is None
+
+
+def _add_detail(details: list[dict[str, Any]], fresh: Mapping[str, Any]) -> None:
+    """Add a piece of OpenRouter's ``reasoning_details``; pieces of one text are joined, as it wants them back."""
+    kind = fresh.get("type")
+    last = details[-1] if details else {}
+    growing = {"reasoning.text": "text", "reasoning.summary": "summary"}.get(str(kind))
+    if growing and (last.get("type"), last.get("index")) == (kind, fresh.get("index")):
+        text = f"{last.get(growing) or ''}{fresh.get(growing) or ''}"
+        last.update({name: value for name, value in fresh.items() if value is not None}, **{growing: text})
+    else:
+        details.append(dict(fresh))
+
+
+def _words(value: object) -> str:
+    """Text, also from a server that sends a list of text parts."""
+    if isinstance(value, list):
+        return "".join(_words(part.get("text")) for part in value if isinstance(part, dict))
+    return value if isinstance(value, str) else ""
+
+
+def _money(value: object) -> float | None:
+    """US dollars, as OpenRouter reports them."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

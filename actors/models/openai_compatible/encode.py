@@ -2,10 +2,15 @@
 
 The source of the format is OpenAI's API reference for ``POST /chat/completions``; what servers differ in is said
 where it matters. LiteLLM takes the same messages and tools, so its client uses these functions, too.
+
+Left out is only what no server could understand: parts that are foreign to this format (said in the log), and
+thinking that did not come from such a server or that led to no tool call.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 from workflows.messages import (
@@ -25,15 +30,23 @@ from workflows.messages import (
     ToolResult,
 )
 
+log = logging.getLogger(__name__)
+
 ORIGIN = "openai_chat"
-"""The origin of `Foreign` parts that this format understands; those of others cannot be sent and are left out."""
+"""The origin of `Foreign` parts that this format understands.
+
+A payload with a ``type`` is a content part; one without is fields of an assistant's message.
+"""
+
+_THINKING_FIELDS = frozenset({"reasoning_content", "reasoning"})
+_ERROR_MARK = "Error: "
 
 
 def body(model: str, request: ChatRequest) -> dict[str, Any]:
     """The whole body of a streamed request."""
     return {
         "model": model,
-        "messages": [encoded for message in request.messages for encoded in messages_of(message)],
+        "messages": messages(request.messages),
         "stream": True,
         "stream_options": {"include_usage": True},
         **options(request),
@@ -54,14 +67,26 @@ def options(request: ChatRequest) -> dict[str, Any]:
     return told
 
 
-def messages_of(message: Message) -> list[dict[str, Any]]:
-    """One neutral message; tool results become messages of their own, as the format wants them."""
-    results = [part for part in message.parts if isinstance(part, ToolResult)]
-    rest = tuple(part for part in message.parts if not isinstance(part, ToolResult))
-    told = [_tool_message(result) for result in results]
-    if rest or not results:
-        told.append(_assistant(rest) if message.role == "assistant" else _spoken(message.role, rest))
-    return told
+def messages(conversation: Sequence[Message]) -> list[dict[str, Any]]:
+    """The conversation's messages.
+
+    A tool message may hold text only, and nothing may come between the results of one turn. So the images and files
+    of results follow behind them, as the user's.
+    """
+    told: list[dict[str, Any]] = []
+    shown: list[dict[str, Any]] = []
+    for message in conversation:
+        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        rest = tuple(part for part in message.parts if not isinstance(part, ToolResult))
+        if rest or not results:
+            told += _media_message(shown)
+            shown = []
+        for result in results:
+            told.append(_tool_message(result))
+            shown += _media(result)
+        if rest or not results:
+            told.append(_assistant(rest) if message.role == "assistant" else _spoken(message.role, rest))
+    return [*told, *_media_message(shown)]
 
 
 def tool(tool: Tool) -> dict[str, Any]:
@@ -109,7 +134,11 @@ def sampling(wanted: Sampling) -> dict[str, Any]:
 
 
 def _spoken(role: str, parts: tuple[Part, ...]) -> dict[str, Any]:
-    """A message of parts; text alone is sent as a string, which every server takes."""
+    """A message of parts; text alone is sent as a string, which every server takes.
+
+    `developer` is OpenAI's newer word for `system`: OpenAI takes both, other servers' chat templates only the older.
+    """
+    role = "system" if role == "developer" else role
     if all(isinstance(part, Text) for part in parts):
         return {"role": role, "content": "".join(part.text for part in parts if isinstance(part, Text))}
     return {"role": role, "content": [told for part in parts if (told := _part(part)) is not None]}
@@ -125,16 +154,32 @@ def _assistant(parts: tuple[Part, ...]) -> dict[str, Any]:
             for call in calls
         ]
     for part in parts:
-        if isinstance(part, Foreign) and part.origin == ORIGIN:
-            told.update(part.payload)
+        match part:
+            case Reasoning(thinking, signature) if signature in _THINKING_FIELDS:
+                told[signature] = thinking
+            case Foreign(origin, payload) if origin == ORIGIN and "type" not in payload:
+                told.update(payload)
+            case Foreign() | Image() | File():
+                _left_out(part)
     return told
 
 
 def _tool_message(result: ToolResult) -> dict[str, Any]:
-    content: Any = result.text
-    if any(not isinstance(part, Text) for part in result.content):
-        content = [told for part in result.content if (told := _part(part)) is not None]
-    return {"role": "tool", "tool_call_id": result.call_id, "content": content}
+    """A result; the format has no flag for errors, so the text says it."""
+    mark = _ERROR_MARK if result.is_error and not result.text.lower().startswith("error") else ""
+    return {"role": "tool", "tool_call_id": result.call_id, "content": f"{mark}{result.text}"}
+
+
+def _media(result: ToolResult) -> list[dict[str, Any]]:
+    """The parts of a result that a tool message has no room for, behind a word about where they come from."""
+    told = [told for part in result.content if not isinstance(part, Text) and (told := _part(part))]
+    if not told:
+        return []
+    return [{"type": "text", "text": f"Returned by the tool call {result.call_id}:"}, *told]
+
+
+def _media_message(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": shown}] if shown else []
 
 
 def _part(part: Part) -> dict[str, Any] | None:
@@ -145,7 +190,13 @@ def _part(part: Part) -> dict[str, Any] | None:
             return {"type": "image_url", "image_url": {"url": url, **({"detail": detail} if detail else {})}}
         case File(url, name):
             return {"type": "file", "file": {"file_data": url, **({"filename": name} if name else {})}}
-        case Foreign(origin, payload) if origin == ORIGIN:
+        case Foreign(origin, payload) if origin == ORIGIN and "type" in payload:
             return dict(payload)
         case Foreign() | Reasoning() | ToolCall() | ToolResult():
+            _left_out(part)
             return None
+
+
+def _left_out(part: Part) -> None:
+    what = f"{part.origin} part" if isinstance(part, Foreign) else part.type
+    log.warning("a %s cannot be said in Chat Completions and was left out of a request", what)
