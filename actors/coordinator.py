@@ -44,6 +44,9 @@ class LeasedLanes(Lanes, Protocol):
     def release(self, run_id: str) -> None:
         """Forget a run that is over."""
 
+    async def rejoin(self, run_id: str) -> None:
+        """Find the calls that an earlier life of this process ordered, so that they are joined and not repeated."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -87,6 +90,7 @@ class Coordinator:
         """Steps that an earlier life of this actor finished; a first life need not ask."""
         if not self._parts.restarted:
             return {}
+        await self._parts.lanes.rejoin(run_id)
         return finished_steps(await self._parts.journal.events(run_id))
 
     @asynccontextmanager

@@ -39,6 +39,10 @@ def rules() -> list[dict[str, Any]]:
         {"match": {"model": "slow"}, "answer": "Looks fine after some thought.", "delay": 1.0},
         {"match": {"model": "broken"}, "fail": {"status": 500, "message": "boom sk-secret-key-123456"}},
         {"match": {"model": "hanging"}, "hang": True},
+        {"match": {"model": "thoughtful"}, "answer": "After long thought: fine.", "delay": 6.0},
+        {"match": {"model": "busy"}, "times": 1, "fail": {"status": 429, "retry_after": 0.1}},
+        {"match": {"model": "busy"}, "answer": "Now I have time: fine."},
+        {"match": {"model": "refused"}, "fail": {"status": 401, "message": "wrong key"}},
         {"match": {"model": "judge"}, "json": ANALYSIS},
         {"match": {"model": "endless"}, "answer": "word " * 2000, "chunks": 2000, "pace": 0.05},
         *main,
@@ -47,7 +51,14 @@ def rules() -> list[dict[str, Any]]:
 
 def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> WorkflowSpec:
     """A virtual model whose branches call these models of the upstream."""
-    aliases = {"main", "judge", *models}
+    fallbacks: dict[str, list[str]] = fields.get("fallbacks", {})
+    aliases = {
+        "main",
+        "judge",
+        *models,
+        *fallbacks,
+        *(name for names in fallbacks.values() for name in names),
+    }
     collect = {"quorum": 2, "grace": "0.2s", "timeout": "10s", "deadline": "12s", **fields.pop("collect", {})}
     branches = [
         {"name": branch, "model": model, "prompt": f"As the {branch} reviewer: {{{{ task }}}}"}
@@ -60,7 +71,10 @@ def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> W
             "version": 1,
             "name": name,
             "description": "A panel for tests.",
-            "models": {alias: {"model": alias, "base_url": base_url} for alias in sorted(aliases)},
+            "models": {
+                alias: {"model": alias, "base_url": base_url, "fallbacks": fallbacks.get(alias, [])}
+                for alias in sorted(aliases)
+            },
             "main": {"model": fields.get("main", "main"), "tools": ["problem_review"]},
             "tools": {
                 "problem_review": {
@@ -69,6 +83,7 @@ def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> W
                     "branches": branches,
                     "collect": collect,
                     "synthesis": {"model": "judge", "timeout": "10s"},
+                    **fields.get("tool", {}),
                 }
             },
             "deployment": fields.get("deployment", "shared"),
@@ -110,6 +125,29 @@ def published(base_url: str) -> list[WorkflowSpec]:
         ),
         panel("dedicated-three", base_url, ("fast", "fast", "fast"), deployment="dedicated"),
         panel("own-process", base_url, ("fast", "fast"), branch={"resources": {"num_cpus": 0.1}}),
+        panel(
+            "thoughtful-three",
+            base_url,
+            ("thoughtful",) * 3,
+            collect={"quorum": 3, "timeout": "40s", "deadline": "60s"},
+        ),
+        panel("first-busy", base_url, ("busy", "fast", "fast"), collect={"quorum": 3}),
+        panel(
+            "refused-first",
+            base_url,
+            ("refused", "fast", "fast"),
+            fallbacks={"refused": ["fast"]},
+            collect={"quorum": 3},
+        ),
+        panel(
+            "hedged",
+            base_url,
+            ("hanging", "fast", "fast"),
+            fallbacks={"hanging": ["fast"]},
+            tool={"hedge": {"after": "0.3s", "max_share": 1.0}},
+            collect={"quorum": 3},
+        ),
+        panel("main-down", base_url, ("fast", "fast", "fast"), main="broken", fallbacks={"broken": ["main"]}),
         pass_through("plain", base_url, "main"),
         pass_through("endless", base_url, "endless"),
     ]
