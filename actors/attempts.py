@@ -127,31 +127,29 @@ class Attempts:
     async def _race(self, attempt: Attempt, first: asyncio.Task[Outcome]) -> Outcome:
         model = hedge_model(self._plan.models, attempt)
         second = asyncio.ensure_future(self._once(model, attempt.number, hedge=True))
-        racing = {first, second}
+        racing, chosen = {first, second}, first
         try:
             while True:
                 done, racing = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
-                won = next((task for task in done if isinstance(task.result(), Answered)), None)
-                if won or not racing:
-                    return (won or done.pop()).result()
+                chosen = next((task for task in done if isinstance(task.result(), Answered)), done.pop())
+                if isinstance(chosen.result(), Answered) or not racing:
+                    return chosen.result()
         finally:
-            for task in (first, second):
+            for task in {first, second} - {chosen}:
                 await self._lose(task, attempt, hedge=task is second)
 
     async def _lose(self, task: asyncio.Task[Outcome], attempt: Attempt, *, hedge: bool) -> None:
-        """Stop the slower copy and record what it used."""
+        """Stop the copy that did not win, if it is still under way, and record what it used."""
         step_id = self._step(attempt.number, hedge=hedge)
-        if task.done():
-            return
         if pending := self._flying.get(step_id):
             pending.stop("hedged")
         await asyncio.wait([task], timeout=STOP_REPORT_SECONDS)
-        if task.done():
+        if task.done() and not task.cancelled():
             outcome = task.result()
         else:
             task.cancel()
             outcome = Cancelled(step_id, "hedged", monotonic() - self._began, sent(self._call), attempt.model)
-        self._recorder.attempt_ended(self._call, f"{attempt.number}.lost", replace(outcome, step_id=step_id))
+        self._recorder.attempt_ended(self._call, f"{attempt.number}.lost", outcome)
 
     async def _once(self, model: str, number: int, *, hedge: bool = False) -> Outcome:
         step_id = self._step(number, hedge=hedge)
