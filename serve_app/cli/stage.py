@@ -14,6 +14,7 @@ from time import monotonic, time
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.status import Status
+from rich.text import Text
 
 from serve_app.cli.render.panel import panels, settled
 from serve_app.cli.render.words import seconds
@@ -38,14 +39,14 @@ class Stages:
         """The next stage begins; the one before it is over."""
         self.done()
         self._text, self._began = text, monotonic()
-        self._status = self._console.status(f"{text} …", spinner="dots")
+        self._status = self._console.status(Text(f"{text} …"))
         self._status.start()
 
     def done(self) -> None:
         """The stage is over."""
         if self._stop():
             took = seconds(monotonic() - self._began)
-            self._console.print(f"[ok]✓[/] {self._text} [quiet]{took}[/]", highlight=False)
+            self._console.print(Text.assemble(("✓", "ok"), f" {self._text} ", (took, "quiet")))
 
     def _stop(self) -> bool:
         status, self._status = self._status, None

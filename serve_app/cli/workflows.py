@@ -81,8 +81,10 @@ def usable_providers() -> tuple[Provider, ...]:
 
 def tell_about(specs: Sequence[WorkflowSpec], provider_name: str | None, console: Console) -> None:
     """Say what kind of models will answer, and which better ones are at hand."""
-    if needs_weights(specs):
-        console.print(_ABOUT_THE_DEMO)
+    embedded = [spec for spec in specs if needs_weights([spec])]
+    if embedded:
+        always = any(tool.trigger == "always" for spec in embedded for tool in spec.tools.values())
+        console.print(f"{_DEMO_MODEL}{_ALWAYS if always else ''}\n")
     usable = () if provider_name else usable_providers()
     if usable:
         found = ", ".join(each.variable for each in usable)
@@ -90,8 +92,11 @@ def tell_about(specs: Sequence[WorkflowSpec], provider_name: str | None, console
         console.print(Text(f"{found} {verb} set: add `--provider {usable[0].name}` for its models.\n"))
 
 
-_ABOUT_THE_DEMO = (
+_DEMO_MODEL = (
     "[degraded]Demo model.[/] The answers come from SmolLM2-135M, which runs on this machine and needs no key. It is "
-    "small enough for any machine and far too small for good advice. As it cannot judge either when a panel is "
-    "worth its price, the demo's copy of the template convenes one on every question (`trigger: always`).\n"
+    "small enough for any machine and far too small for good advice."
+)
+_ALWAYS = (
+    " As it cannot judge either when a panel is worth its price, this copy of the template convenes one on every "
+    "question (`trigger: always`)."
 )
