@@ -131,7 +131,7 @@ class Attempts:
         try:
             while True:
                 done, racing = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
-                chosen = next((task for task in done if isinstance(task.result(), Answered)), done.pop())
+                chosen = max(done, key=lambda task: isinstance(task.result(), Answered))
                 if isinstance(chosen.result(), Answered) or not racing:
                     return chosen.result()
         finally:
