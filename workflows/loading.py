@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from workflows import complaints, yaml_text
 from workflows.errors import UsageError, WorkflowInvalid
@@ -93,28 +93,42 @@ def dump(spec: WorkflowSpec) -> str:
 
 
 def _said(spec: WorkflowSpec) -> Any:
-    return spec.model_dump(mode="json", exclude_defaults=True)
+    return _without_points(spec.model_dump(mode="json", exclude_defaults=True))
 
 
-def _for_people(value: Any) -> Any:
-    """Texts of several lines as blocks, where YAML can; whole numbers without a point."""
+def _without_points(value: Any) -> Any:
+    """Whole numbers as integers, since YAML and JSON make no difference: 60.0 and 60 say the same."""
     match value:
         case dict():
-            return {key: _for_people(item) for key, item in value.items()}
+            return {key: _without_points(item) for key, item in value.items()}
         case list():
-            return [_for_people(item) for item in value]
-        case str() if "\n" in value and _reads_well_as_a_block(value):
-            return LiteralScalarString(value)
+            return [_without_points(item) for item in value]
         case float() if value.is_integer():
             return int(value)
         case _:
             return value
 
 
+def _for_people(value: Any) -> Any:
+    """Texts of several lines as blocks, and texts with characters that a block would change in double quotes."""
+    match value:
+        case dict():
+            return {_quoted(key): _for_people(item) for key, item in value.items()}
+        case list():
+            return [_for_people(item) for item in value]
+        case str() if "\n" in value and _reads_well_as_a_block(value):
+            return LiteralScalarString(value)
+        case str():
+            return _quoted(value)
+        case _:
+            return value
+
+
+def _quoted(text: str) -> str:
+    return text if text.isprintable() else DoubleQuotedScalarString(text)
+
+
 def _reads_well_as_a_block(text: str) -> bool:
     lines = text.split("\n")
-    return (
-        bool(lines[0])
-        and not text[0].isspace()
-        and all(line.isprintable() and line == line.rstrip() for line in lines)
-    )
+    begins_with_text = bool(lines[0]) and not text[0].isspace()
+    return begins_with_text and all(line.isprintable() and line == line.rstrip() for line in lines)

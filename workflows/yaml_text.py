@@ -90,8 +90,10 @@ def dotted(path: Path) -> str:
 
 def _composed(text: str, file: str) -> Node | None:
     """The tree of the text's only document; None when there is none."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.composer.warn_double_anchors = False  # YAML allows it, and the warning would quote the file
     try:
-        node: Node | None = YAML(typ="safe", pure=True).compose(text)
+        node: Node | None = yaml.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         told = (error.context, error.problem) if isinstance(error, ComposerError) else (error.problem,)
@@ -132,27 +134,29 @@ class _Reader:
 
     def _object(self, node: MappingNode, path: Path, line: int) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        for key, value in node.value:
-            at = max(line, key.start_mark.line + 1)
-            if not isinstance(key, ScalarNode) or key.tag not in _TEXT_TAGS:
+        for key_node, value in node.value:
+            at = max(line, key_node.start_mark.line + 1)
+            key = self._text(key_node)
+            if key is None:
                 self._refuse(path, at, "a key must be text; put it in quotes", "key")
                 continue
-            below = (*path, key.value)
-            if key.value in data:
+            below = (*path, key)
+            if key in data:
                 self._refuse(
                     below, at, f"the key stands twice; first in line {self.lines[below]}", "duplicate-key"
                 )
                 continue
             # A block begins below its key, where nobody looks for it; an alias' value stands further up.
             own = value.start_mark.line + 1 if isinstance(value, ScalarNode) else at
-            data[key.value] = self.value(value, below, max(at, own))
+            data[key] = self.value(value, below, max(at, own))
         return data
 
     def _scalar(self, node: Node, path: Path, line: int) -> Any:
-        if node.tag in _TEXT_TAGS and isinstance(node, ScalarNode):
-            return node.value
+        if (text := self._text(node)) is not None:
+            return text
         if node.tag not in _SCALAR_TAGS or not isinstance(node, ScalarNode):
-            self._refuse(path, line, "tags (`!name`) are not supported", "yaml")
+            message = "cannot be read: half a character, or a tag (`!name`), which is not supported"
+            self._refuse(path, line, message, "yaml")
             return None
         try:
             value = self._constructor.construct_object(node)
@@ -162,6 +166,16 @@ class _Reader:
         if isinstance(value, float) and not math.isfinite(value):
             self._refuse(path, line, "must be a finite number", "number")
         return float(value) if isinstance(value, float) else value
+
+    def _text(self, node: Node) -> str | None:
+        """A scalar's text; None when it is none, or holds half a character."""
+        if not isinstance(node, ScalarNode) or node.tag not in _TEXT_TAGS:
+            return None
+        try:
+            # JSON writes an emoji as two escapes, which YAML takes for two characters.
+            return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            return None
 
     def _refuse(self, path: Path, line: int, message: str, rule: str) -> None:
         self.problems.append(Problem(dotted(path), message, self._file, line, rule))
