@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 
@@ -33,10 +34,13 @@ class OpenAICompatibleModel:
 
     Args:
         pool: connections.
-        base_url: the server's address, with or without ``/v1``.
+        base_url: the server's address, with or without ``/v1``, with or without ``user:password@``.
         model: the server's name of the model.
         api_key: sent as a bearer token; None: no key.
         headers: more headers.
+
+    Raises:
+        UpstreamRefused: `base_url` is not an address.
     """
 
     def __init__(
@@ -47,8 +51,10 @@ class OpenAICompatibleModel:
         api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        with _translated(model):
+            url = httpx.URL(endpoint(base_url))
         self._pool = pool
-        self._url = endpoint(base_url)
+        self._url = url.copy_with(userinfo=b"")  # never in a message, and the transport would refuse it
         self._model = model
         self._key = api_key
         self._headers = {
@@ -59,6 +65,8 @@ class OpenAICompatibleModel:
         }
         if api_key:
             self._headers["authorization"] = f"Bearer {api_key}"
+        elif url.userinfo:
+            self._headers["authorization"] = f"Basic {b64encode(url.userinfo).decode()}"
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
         """Stream one answer."""
@@ -77,8 +85,7 @@ class OpenAICompatibleModel:
 
     def _body(self, request: ChatRequest) -> bytes:
         told = body(self._model, request)
-        host = httpx.URL(self._url).host
-        if "max_tokens" in told and host.endswith(_NEWER_LIMIT):
+        if "max_tokens" in told and self._url.host.endswith(_NEWER_LIMIT):
             told["max_completion_tokens"] = told.pop("max_tokens")
         # Half a surrogate pair, which a client may send, has no UTF-8.
         return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")

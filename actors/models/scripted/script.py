@@ -1,6 +1,7 @@
 """The script language of the fake model: rules, the first that fits decides. Deterministic.
 
-    - match: {contains: "Review", model: critic, times: 2}   # every condition that is given must hold
+    - match: {contains: Review, model: critic}    # every condition that is given must hold
+      times: 2                                    # twice; then the next rule that fits
       fail: {status: 429, message: slow down, retry_after: 1}
     - match: {has_tool: problem_review}
       tool_calls: [{name: problem_review, arguments: {task: The plan}}]
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,20 +29,21 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from workflows.errors import Problem, WorkflowInvalid
-from workflows.messages import ChatRequest
+from workflows.messages import ChatRequest, Message, ToolResult
 from workflows.spec import Duration, Strict
 
 
 class Match(Strict):
     """When a rule applies; what is left out does not matter."""
 
-    contains: str | None = Field(default=None, description="in the last message")
+    contains: str | None = Field(default=None, description="in the last message, also in a tool's result")
     anywhere: str | None = Field(default=None, description="in any message")
     system_contains: str | None = None
     model: str | None = None
     has_tool: str | None = Field(default=None, description="this tool is offered")
     has_result: bool | None = Field(default=None, description="the last message is a tool's result")
     wants_json: bool | None = Field(default=None, description="the request has a response format")
+    turn: int | None = Field(default=None, ge=1, description="the n-th call of this model, from 1")
 
 
 class Pareto(Strict):
@@ -124,7 +127,7 @@ class Rule(Strict):
         if self.json_answer is not None:
             return json.dumps(self.json_answer)
         if self.echo:
-            return request.messages[-1].text if request.messages else ""
+            return said(request.messages[-1]) if request.messages else ""
         return self.answer or ""
 
     def pieces(self, request: ChatRequest) -> list[str]:
@@ -153,6 +156,7 @@ class Script:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = [(rule, _Count()) for rule in rules]
+        self._turns: Counter[str] = Counter()
 
     @classmethod
     def read(cls, source: str | list[dict[str, Any]]) -> Script:
@@ -167,22 +171,24 @@ class Script:
 
     def turn(self, request: ChatRequest, model: str) -> Turn | None:
         """The part for this request; None when no rule fits."""
+        self._turns[model] += 1
+        number = self._turns[model]
         for rule, count in self._rules:
-            if (rule.times is None or count.used < rule.times) and fits(rule.match, request, model):
+            left = rule.times is None or count.used < rule.times
+            if left and rule.match.turn in {None, number} and fits(rule.match, request, model):
                 count.used += 1
                 return Turn(rule, _delay(rule, count))
         return None
 
 
 def fits(match: Match, request: ChatRequest, model: str) -> bool:
-    """Whether every given condition holds."""
+    """Whether every given condition about the request holds."""
     last = request.messages[-1] if request.messages else None
     system = "".join(m.text for m in request.messages if m.role in {"system", "developer"})
-    said = last.text if last else ""
     has_result = last is not None and last.role == "tool"
     checks = (
-        match.contains is None or match.contains in said,
-        match.anywhere is None or any(match.anywhere in m.text for m in request.messages),
+        match.contains is None or (last is not None and match.contains in said(last)),
+        match.anywhere is None or any(match.anywhere in said(m) for m in request.messages),
         match.system_contains is None or match.system_contains in system,
         match.model is None or match.model == model,
         match.has_tool is None or any(tool.name == match.has_tool for tool in request.tools),
@@ -190,6 +196,11 @@ def fits(match: Match, request: ChatRequest, model: str) -> bool:
         match.wants_json is None or match.wants_json == (request.response_format is not None),
     )
     return all(checks)
+
+
+def said(message: Message) -> str:
+    """A message's text, and that of the tool results in it."""
+    return message.text + "".join(part.text for part in message.parts if isinstance(part, ToolResult))
 
 
 _RULES: TypeAdapter[list[Rule]] = TypeAdapter(list[Rule])

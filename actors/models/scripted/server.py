@@ -1,8 +1,7 @@
 """The fake model as a real HTTP upstream: Chat Completions, streamed and not, by script, with a request log.
 
 What tests and benchmarks put in place of providers, so it is lean: thousands of sleeping calls on one event loop.
-Reads as much of a request as scripts can ask about. `GET /log` tells who called, when, and whether the caller
-closed its socket before the answer was over.
+`GET /log` tells who called, when, and whether the caller closed its socket before the answer was over.
 
     python -m actors.models.scripted.server --script FILE --port 0
 """
@@ -11,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import time
@@ -23,11 +22,13 @@ from typing import Any
 
 from aiohttp import web
 
-from actors.models.scripted.client import completion, tool_calls
-from actors.models.scripted.script import Rule, Script
-from workflows.messages import ChatRequest, Completion, Message, ResponseFormat, Role, Text, Tool
+from actors.models.scripted import wire
+from actors.models.scripted.client import completion
+from actors.models.scripted.script import Rule, Script, said
+from workflows.messages import ChatRequest, Completion
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+_BACKLOG = 4096
 
 
 @dataclass(slots=True)
@@ -35,12 +36,14 @@ class Seen:
     """One request, as the upstream saw it. Times are Unix seconds.
 
     `ended` is 0 while it is under way; `outcome` is answered, failed, or aborted (the caller closed its socket).
+    `caller` is the caller's end of the connection: equal for requests that shared one.
     """
 
     model: str
     last_message: str
     authorization: bool
     started: float
+    caller: str = ""
     ended: float = 0.0
     outcome: str = ""
 
@@ -63,24 +66,33 @@ class Upstream:
         return web.json_response([asdict(seen) for seen in self.seen])
 
     async def _chat(self, http: web.Request) -> web.StreamResponse:
-        told = await http.json()
-        request, model = read_request(told), str(told.get("model", ""))
-        last = request.messages[-1].text if request.messages else ""
-        seen = Seen(model, last, "authorization" in http.headers, time())
-        self.seen.append(seen)
         try:
-            response = await self._play(http, told, request, model)
+            told = await http.json()
+            request, model = wire.read_request(told), str(told["model"])
+        except (ValueError, TypeError, AttributeError, KeyError):
+            return _error(400, "the body is not a Chat Completions request")
+        seen = self._note(http, request, model)
+        try:
+            response = await self._play(http, request, model, stream=bool(told.get("stream")))
         except (asyncio.CancelledError, ConnectionResetError):
             seen.outcome = "aborted"
             raise
         else:
-            seen.outcome = "answered" if response.status == web.HTTPOk.status_code else "failed"
+            broken = http.transport is None or http.transport.is_closing()
+            seen.outcome = "failed" if broken or response.status != web.HTTPOk.status_code else "answered"
             return response
         finally:
             seen.ended = time()
 
+    def _note(self, http: web.Request, request: ChatRequest, model: str) -> Seen:
+        last = said(request.messages[-1]) if request.messages else ""
+        host, port, *_ = (http.transport and http.transport.get_extra_info("peername")) or ("", 0)
+        seen = Seen(model, last, "authorization" in http.headers, time(), f"{host}:{port}")
+        self.seen.append(seen)
+        return seen
+
     async def _play(
-        self, http: web.Request, told: dict[str, Any], request: ChatRequest, model: str
+        self, http: web.Request, request: ChatRequest, model: str, *, stream: bool
     ) -> web.StreamResponse:
         turn = self._script.turn(request, model)
         if turn is None:
@@ -92,27 +104,9 @@ class Upstream:
         if rule.fail is not None:
             return _error(rule.fail.status, rule.fail.message, rule.fail.retry_after)
         answer = completion(rule, request, model)
-        if not told.get("stream"):
-            return web.json_response(_whole(answer, model))
+        if not stream:
+            return web.json_response(wire.whole(answer, model))
         return await _streamed(http, rule, request, answer, model)
-
-
-def read_request(told: dict[str, Any]) -> ChatRequest:
-    """As much of a Chat Completions body as scripts can ask about."""
-    messages = tuple(_message(message) for message in told.get("messages", ()))
-    tools = tuple(
-        Tool(tool["function"]["name"], "", {}) for tool in told.get("tools", ()) if tool.get("function")
-    )
-    wanted = told.get("response_format")
-    return ChatRequest(messages, tools, response_format=ResponseFormat("json_object") if wanted else None)
-
-
-def _message(told: dict[str, Any]) -> Message:
-    role: Role = told.get("role", "user")
-    content = told.get("content") or ""
-    if not isinstance(content, str):
-        content = "".join(part.get("text", "") for part in content)
-    return Message(role, (Text(content),))
 
 
 async def _streamed(
@@ -120,66 +114,23 @@ async def _streamed(
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"content-type": "text/event-stream"})
     await response.prepare(http)
-    if rule.reasoning:
-        await response.write(_chunk(model, {"reasoning_content": rule.reasoning}))
-    for number, piece in enumerate(rule.pieces(request)):
-        if number and rule.pace:
-            await asyncio.sleep(rule.pace)
-        await response.write(_chunk(model, {"content": piece}))
-        if rule.disconnect and http.transport is not None:
+    events = wire.chunks(rule, request, answer, model)
+    if rule.disconnect:
+        await response.write(next(events))
+        if http.transport is not None:
             http.transport.close()
-            return response
-    if calls := tool_calls(rule):
-        told = [{"index": i, **_call(c.id, c.name, c.arguments)} for i, c in enumerate(calls)]
-        await response.write(_chunk(model, {"tool_calls": told}))
-    usage = _usage(answer)
-    await response.write(_chunk(model, {}, answer.finish_reason) + _event({"choices": [], "usage": usage}))
-    await response.write(b"data: [DONE]\n\n")
+    elif rule.pace:
+        for number, event in enumerate(events):
+            await asyncio.sleep(rule.pace if number else 0)
+            await response.write(event)
+    else:
+        await response.write(b"".join(events))
     return response
 
 
-def _chunk(model: str, delta: dict[str, Any], finish: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return _event({"id": "chatcmpl-scripted", "model": model, "choices": [choice]})
-
-
-def _event(told: dict[str, Any]) -> bytes:
-    head = {"object": "chat.completion.chunk", "created": int(time())}
-    return b"data: " + json.dumps(head | told).encode() + b"\n\n"
-
-
-def _whole(answer: Completion, model: str) -> dict[str, Any]:
-    calls = [_call(c.id, c.name, c.arguments) for c in answer.message.tool_calls]
-    message = {"role": "assistant", "content": answer.message.text or None}
-    return {
-        "id": "chatcmpl-scripted",
-        "object": "chat.completion",
-        "created": int(time()),
-        "model": model,
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": answer.finish_reason,
-                "message": {**message, **({"tool_calls": calls} if calls else {})},
-            }
-        ],
-        "usage": _usage(answer),
-    }
-
-
-def _call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
-
-
-def _usage(answer: Completion) -> dict[str, int]:
-    asked, answered = answer.usage.input_tokens, answer.usage.output_tokens
-    return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
-
-
 def _error(status: int, message: str, retry_after: float | None = None) -> web.Response:
-    headers = {"retry-after": str(retry_after)} if retry_after is not None else {}
-    told = {"error": {"message": message, "type": "scripted", "code": status}}
-    return web.json_response(told, status=status, headers=headers)
+    headers = {"retry-after": f"{retry_after:g}"} if retry_after is not None else {}
+    return web.json_response(wire.error(status, message), status=status, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,44 +146,50 @@ class RunningUpstream:
         return self.upstream.seen
 
 
+@asynccontextmanager
+async def serving(rules: list[dict[str, Any]] | str, port: int = 0) -> AsyncIterator[RunningUpstream]:
+    """A scripted upstream on loopback, on this event loop; port 0 is a free one."""
+    upstream = Upstream(Script.read(rules))
+    runner = web.AppRunner(upstream.app(), access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port, backlog=_BACKLOG).start()
+        yield RunningUpstream(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", upstream)
+    finally:
+        await runner.cleanup()
+
+
 @contextmanager
 def running(rules: list[dict[str, Any]] | str) -> Iterator[RunningUpstream]:
     """A scripted upstream on a free loopback port, on a thread of its own."""
-    upstream = Upstream(Script.read(rules))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="scripted-upstream", daemon=True)
     thread.start()
-    runner, port = asyncio.run_coroutine_threadsafe(_start(upstream, 0), loop).result(10)
+    server = serving(rules)
     try:
-        yield RunningUpstream(f"http://127.0.0.1:{port}/v1", upstream)
+        started = asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
+        try:
+            yield started
+        finally:
+            asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(10)
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
 
 
-async def _start(upstream: Upstream, port: int) -> tuple[web.AppRunner, int]:
-    runner = web.AppRunner(upstream.app(), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, backlog=4096)
-    await site.start()
-    address: tuple[str, int] = runner.addresses[0]
-    return runner, address[1]
-
-
 async def _serve(script: Path, port: int) -> None:
-    runner, bound = await _start(Upstream(Script.read(str(script))), port)
-    sys.stdout.write(f"http://127.0.0.1:{bound}/v1\n")
-    sys.stdout.flush()
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with serving(str(script), port) as upstream:
+        sys.stdout.write(f"{upstream.base_url}\n")
+        sys.stdout.flush()
+        await stopped.wait()
 
 
 def main() -> None:
-    """Serve a script until somebody stops it."""
+    """Serve a script until somebody stops it; the first line printed is the base URL."""
     parser = argparse.ArgumentParser(description="A scripted Chat Completions upstream.")
     parser.add_argument("--script", type=Path, required=True, help="YAML file with rules")
     parser.add_argument("--port", type=int, default=0, help="0: a free one")

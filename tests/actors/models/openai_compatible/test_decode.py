@@ -85,14 +85,18 @@ def test_parallel_calls_are_told_apart_by_index() -> None:
 
 def test_calls_that_all_claim_index_0_are_told_apart_by_id() -> None:
     _, completion = heard(
-        chunk(tool_calls=[call(0, "a", "f", "{}")]), chunk(tool_calls=[call(0, "b", "f", "{}")]), chunk("stop")
+        chunk(tool_calls=[call(0, "a", "f", "{}")]),
+        chunk(tool_calls=[call(0, "b", "f", "{}")]),
+        chunk("stop"),
     )
     assert [each.id for each in completion.message.tool_calls] == ["a", "b"]
 
 
 def test_calls_without_index_and_id_are_one_call_each() -> None:
     _, completion = heard(
-        chunk(tool_calls=[call(None, "", "f", "{}")]), chunk(tool_calls=[call(None, "", "g", "{}")]), chunk("stop")
+        chunk(tool_calls=[call(None, "", "f", "{}")]),
+        chunk(tool_calls=[call(None, "", "g", "{}")]),
+        chunk("stop"),
     )
     first, second = completion.message.tool_calls
     assert (first.name, second.name) == ("f", "g")
@@ -101,14 +105,18 @@ def test_calls_without_index_and_id_are_one_call_each() -> None:
 
 def test_a_new_id_on_every_piece_does_not_split_a_call() -> None:
     _, completion = heard(
-        chunk(tool_calls=[call(0, "a", "f", "{")]), chunk(tool_calls=[call(0, "b", None, "}")]), chunk("tool_calls")
+        chunk(tool_calls=[call(0, "a", "f", "{")]),
+        chunk(tool_calls=[call(0, "b", None, "}")]),
+        chunk("tool_calls"),
     )
     assert completion.message.tool_calls == (ToolCall("a", "f", "{}"),)
 
 
 def test_a_name_that_comes_late_holds_its_arguments_back() -> None:
     deltas, _ = heard(
-        chunk(tool_calls=[call(0, "a", None, '{"x":')]), chunk(tool_calls=[call(0, None, "f", "1}")]), chunk("stop")
+        chunk(tool_calls=[call(0, "a", None, '{"x":')]),
+        chunk(tool_calls=[call(0, None, "f", "1}")]),
+        chunk("stop"),
     )
     assert deltas == [ToolCallDelta(0, "a", "f", '{"x":1}')]
 
@@ -238,8 +246,25 @@ json_values = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["choices", "delta", "message", "content", "tool_calls", "function", "name", "index", "id", "usage"]
-                + ["reasoning", "reasoning_details", "arguments", "finish_reason", "prompt_tokens", "type", "text"]
+                [
+                    "choices",
+                    "delta",
+                    "message",
+                    "content",
+                    "tool_calls",
+                    "function",
+                    "name",
+                    "index",
+                    "id",
+                    "usage",
+                    "reasoning",
+                    "type",
+                    "text",
+                    "reasoning_details",
+                    "arguments",
+                    "finish_reason",
+                    "prompt_tokens",
+                ]
             ),
             inner,
             max_size=4,

@@ -72,7 +72,9 @@ def test_the_message_is_found_in_every_servers_error_body(body: object, detail: 
 
 
 def test_what_a_validator_repeats_of_the_request_is_not_shown() -> None:
-    body = {"detail": [{"loc": ["body", "messages", 0], "msg": "Field required", "input": "my private prompt"}]}
+    body = {
+        "detail": [{"loc": ["body", "messages", 0], "msg": "Field required", "input": "my private prompt"}]
+    }
     assert detail_of(json.dumps(body).encode()) == "body.messages.0: Field required"
 
 
