@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.serve import Application
+from ray.serve._private.api import call_user_app_builder_with_args_if_necessary
 from ray.serve.schema import ServeDeploySchema
 from ruamel.yaml import YAML
 
 from cluster.settings import Settings, worker_environment
-from serve_app.app import AppArgs, workflow
+from serve_app.app import AppArgs, build, workflow
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 
@@ -36,6 +38,13 @@ def test_serve_accepts_the_config_and_the_application_its_arguments(name: str) -
     assert application.import_path == "serve_app.app:build"
     arguments = AppArgs.model_validate(application.args)
     assert [workflow(source).name for source in arguments.workflows] == ["fusion-review"]
+
+
+def test_serve_builds_the_application_from_the_config() -> None:
+    """By Serve's own code: it reads the type of `build`'s argument, which must be the class and not its name."""
+    arguments = read("serve.yaml")["applications"][0]["args"]
+    builder: Any = build
+    assert isinstance(call_user_app_builder_with_args_if_necessary(builder, arguments), Application)
 
 
 def test_the_plain_config_binds_loopback() -> None:
