@@ -42,11 +42,18 @@ def rules() -> list[dict[str, Any]]:
         {"match": {"model": "thoughtful"}, "answer": "After long thought: fine.", "delay": 6.0},
         {"match": {"model": "busy"}, "times": 1, "fail": {"status": 429, "retry_after": 0.1}},
         {"match": {"model": "busy"}, "answer": "Now I have time: fine."},
+        *[heavy_tailed(f"{kind}-{seed}", seed) for kind in ("all", "two") for seed in (1, 2, 3)],
         {"match": {"model": "refused"}, "fail": {"status": 401, "message": "wrong key"}},
         {"match": {"model": "judge"}, "json": ANALYSIS},
         {"match": {"model": "endless"}, "answer": "word " * 2000, "chunks": 2000, "pace": 0.05},
         *main,
     ]
+
+
+def heavy_tailed(model: str, seed: int) -> dict[str, Any]:
+    """A model that is fast most of the time; the n-th call is as slow for every model of the same seed."""
+    tail = {"pareto": {"min": "100ms", "alpha": 1.0, "max": "12s"}, "seed": seed}
+    return {"match": {"model": model}, "answer": f"Fine, says {seed}.", "delay": tail}
 
 
 def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> WorkflowSpec:
@@ -148,6 +155,15 @@ def published(base_url: str) -> list[WorkflowSpec]:
             collect={"quorum": 3},
         ),
         panel("main-down", base_url, ("fast", "fast", "fast"), main="broken", fallbacks={"broken": ["main"]}),
+        panel(
+            "tail-wait-for-all",
+            base_url,
+            ("all-1", "all-2", "all-3"),
+            collect={"quorum": 3, "timeout": "60s"},
+        ),
+        panel(
+            "tail-quorum", base_url, ("two-1", "two-2", "two-3"), collect={"grace": "0.1s", "timeout": "60s"}
+        ),
         pass_through("plain", base_url, "main"),
         pass_through("endless", base_url, "endless"),
     ]

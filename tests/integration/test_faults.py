@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.integration.conftest import Product
+from tests.conftest import Product
 from tests.integration.panels import ANSWER
 from tests.integration.test_panels import ask, eventually, steps
 

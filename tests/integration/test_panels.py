@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Product
+from tests.conftest import Product
 from tests.integration.panels import ALONE, ANSWER
 
 pytestmark = pytest.mark.ray

@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from tests.integration.conftest import Product
+from tests.conftest import Product
 from tests.otlp import ReceivedSpan
 
 pytestmark = pytest.mark.ray
