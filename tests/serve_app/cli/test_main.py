@@ -9,6 +9,8 @@ import pytest
 from cluster.errors import SetupError
 from serve_app.cli.errors import exit_code
 from serve_app.cli.main import COMMANDS, run
+from tests.serve_app.cli import stories
+from tests.serve_app.cli.conftest import remember
 from workflows.errors import LaneLost, RunError, SetupInvalid, UsageError
 
 HEAVY = ("ray", "litellm", "fastapi", "openai", "xllamacpp")
@@ -121,6 +123,20 @@ def test_what_starts_no_server_imports_nothing_heavy(line: str) -> None:
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
     )
     assert ended.stdout.splitlines()[-1] == "[]", ended.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_poor_screen_shows_question_marks(encoding: str, home: Path) -> None:
+    remember(home, stories.well())
+    ended = subprocess.run(
+        [sys.executable, "-c", "from serve_app.cli.main import main; main()", "runs"],
+        env={"PYTHONIOENCODING": encoding, "STELLARATOR_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "? ok" in ended.stdout
 
 
 def test_the_shell_can_complete_commands_and_their_options() -> None:
