@@ -261,6 +261,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         lstrip_blocks=True,
     )
     environment.globals.clear()
+    environment.policies["truncate.leeway"] = 0  # `truncate(200)` means 200
     environment.filters = {**FILTERS, _LOOP_GUARD: _loop_items}
     return environment
 
