@@ -28,7 +28,7 @@ from workflows.answer import AnswerEvent, RunRequest
 from workflows.errors import UnknownVirtualModel
 from workflows.spec import WorkflowSpec
 
-ROUTES = {"openai_chat": "/v1/chat/completions"}
+ROUTES = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}
 """The path of each protocol, for the name of the request's span."""
 
 

@@ -20,6 +20,7 @@ from serve_app.api.runs import api_runs_router
 from serve_app.errors import ErrorEnvelope, fault_of, fault_response
 from serve_app.hosting import Host, Limits, Records
 from serve_app.middleware import BodyLimit, Identity, Locked
+from serve_app.protocols.anthropic_messages.routes import messages_router
 from serve_app.protocols.models import models_router
 from serve_app.protocols.openai_chat.routes import chat_router
 from workflows.errors import StellaratorError
@@ -61,6 +62,7 @@ def web_app(host: Host, records: Records, key: str, limits: Limits) -> FastAPI:
     asks_for_key = [Depends(HTTPBearer(auto_error=False, description="The server's API key."))]
     for router in (
         chat_router(host, limits),
+        messages_router(host, limits),
         models_router(host),
         api_models_router(host),
         api_runs_router(records, limits),

@@ -14,11 +14,13 @@ class Lenient(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
 
-def by_type(*known: str) -> Callable[[Any], str]:
-    """A discriminator by ``type`` that sends types which we do not know to the tag ``other``."""
+def by_type(*known: str, untyped: str = "other") -> Callable[[Any], str]:
+    """A discriminator by ``type``: types that we do not know get the tag ``other``, none at all gets `untyped`."""
 
     def tag_of(value: Any) -> str:
         kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+        if kind is None:
+            return untyped
         return kind if kind in known else "other"
 
     return tag_of

@@ -257,6 +257,8 @@ async def test_the_document_describes_every_route_and_the_key(client: httpx.Asyn
     document = (await client.get("/openapi.json")).json()
     assert set(document["paths"]) == {
         CHAT,
+        "/v1/messages",
+        "/v1/messages/count_tokens",
         "/v1/models",
         "/v1/models/{name}",
         "/api/models/{name}",
