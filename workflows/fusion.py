@@ -74,10 +74,12 @@ def forced_calls(mounted: dict[str, FusionToolSpec], run: RunRequest) -> tuple[T
     """The tool calls that happen before the first turn: `trigger: always`, or the client's wish.
 
     They are made on the last user message, and only when the user spoke last: when an agent brings back the
-    results of its own tools, the panel has already been heard on that message.
+    results of its own tools, the panel has already been heard on that message. Instructions are nobody's turn;
+    Claude Code puts some behind the user's first message.
     """
     task = run.request.last_user_text
-    if not task or run.request.messages[-1].role != "user":
+    turns = [message.role for message in run.request.messages if message.role not in {"system", "developer"}]
+    if not task or turns[-1] != "user":
         return ()
     names = [name for name, tool in mounted.items() if tool.trigger == "always"]
     if run.panel == "always" and not names:

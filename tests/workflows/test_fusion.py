@@ -99,6 +99,13 @@ def test_trigger_always_does_not_convene_again_when_an_agent_brings_tool_results
     assert isinstance(turn, Call)
 
 
+def test_instructions_behind_the_users_message_do_not_hide_that_the_user_spoke_last() -> None:
+    """Claude Code puts its environment there."""
+    request = ChatRequest((Message.of("user", "Fix it"), Message.of("system", "# Environment")))
+    _, step = start(workflow(trigger="always"), run_request(request=request))
+    assert isinstance(step, UseTools)
+
+
 def test_the_client_can_force_the_panel_and_switch_it_off() -> None:
     _, forced = start(workflow(), run_request(panel="always"))
     assert isinstance(forced, UseTools)
