@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from workflows import spec
+from workflows import spec_parts
 from workflows.errors import Problem
 from workflows.schema import known_keys
 from workflows.yaml_text import Document, Path, dotted
@@ -43,11 +43,11 @@ _SENTENCES: Mapping[str, str] = {
     "value_error": "{error}",
 }
 _PATTERNS: Mapping[str, str] = {
-    spec.NAME_PATTERN: "must be a name of lower-case letters and digits, with `-`, `_` or `.` between them",
-    spec.TOOL_NAME_PATTERN: "must be a name of at most 64 letters, digits, `-` and `_`, and begin with a letter",
-    spec.ALIAS_PATTERN: "must be a name of at most 64 letters, digits, `-`, `_` and `.`",
-    spec.VARIABLE_PATTERN: "must be the name of an environment variable, never the key itself",
-    spec.ADDRESS_PATTERN: "must begin with http:// or https://",
+    spec_parts.NAME_PATTERN: "must be a name of lower-case letters and digits, with `-`, `_` or `.` between them",
+    spec_parts.TOOL_NAME_PATTERN: "must be a name of at most 64 letters, digits, `-` and `_`, and begin with a letter",
+    spec_parts.ALIAS_PATTERN: "must be a name of at most 64 letters, digits, `-`, `_` and `.`",
+    spec_parts.VARIABLE_PATTERN: "must be the name of an environment variable, never the key itself",
+    spec_parts.ADDRESS_PATTERN: "must begin with http:// or https://",
 }
 _RULES = {
     "extra_forbidden": "unknown-key",
