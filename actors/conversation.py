@@ -19,7 +19,7 @@ from actors import spans
 from actors.models.factory import ModelFactory
 from actors.orders import PanelOrder
 from actors.panel_run import broken
-from actors.perform import Hearing, listen
+from actors.perform import Hearing, failure_of, listen
 from actors.recorder import Journal, Recorder
 from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, RunRequest
 from workflows.attempts import first_attempt, next_attempt
@@ -102,6 +102,8 @@ class Conversation:
         self._totals = Totals()
         self._began = monotonic()
         self._open: Hearing | None = None
+        self._outcome: Outcome
+        self._over = False
         self._span = spans.workflow(home.spec, run)
 
     async def events(self) -> AsyncGenerator[AnswerEvent, None]:
@@ -114,8 +116,11 @@ class Conversation:
                 async for delta in deltas:
                     yield delta
         except (GeneratorExit, asyncio.CancelledError):
-            self._abandoned("client")
+            if not self._over:
+                self._abandoned("client")
             raise
+        except Exception as error:  # noqa: BLE001  # a bug must not leave client and run without an end
+            yield self._failed(failure_of(error))
 
     async def _drive(self) -> AsyncGenerator[AnswerEvent, None]:
         flow = converse(self._home.spec, self._run)
@@ -171,7 +176,7 @@ class Conversation:
                 async for item in items:
                     for delta in self._relay.feed(item):
                         yield delta
-            self._outcome: Outcome = hearing.answered()
+            self._outcome = hearing.answered()
             self._totals.add(self._outcome.completion.usage, self._outcome.completion.cost_usd)
         except StellaratorError as error:
             self._outcome = hearing.failed(error.failure())
@@ -196,13 +201,10 @@ class Conversation:
         return outcome
 
     async def _ending(self, result: Answer | Failed | Cancelled) -> AnswerFinished | AnswerFailed:
-        seconds = monotonic() - self._began
         if not isinstance(result, Answer):
-            failure = result.failure if isinstance(result, Failed) else Failure("cancelled", result.reason)
-            self._recorder.step_failed(MAIN, failure, seconds)
-            self._recorder.run_failed(failure)
-            spans.end_failed(self._span, failure)
-            return AnswerFailed(failure=failure)
+            return self._failed(
+                result.failure if isinstance(result, Failed) else Failure("cancelled", result.reason)
+            )
         finished = AnswerFinished(
             message=self._relay.message,
             finish_reason=result.completion.finish_reason,
@@ -211,12 +213,21 @@ class Conversation:
             cost_usd=self._totals.cost_usd,
             panel=result.panel,
         )
-        self._recorder.group_finished(MAIN, seconds, result.completion)
+        self._recorder.group_finished(MAIN, monotonic() - self._began, result.completion)
         await self._recorder.run_finished(finished)
         if result.panel in {"ran", "degraded"}:
             self._home.crediting.credit(self._run.run_id)
         spans.end_workflow(self._span, finished)
+        self._over = True
         return finished
+
+    def _failed(self, failure: Failure) -> AnswerFailed:
+        """Record that there is no answer."""
+        self._recorder.step_failed(MAIN, failure, monotonic() - self._began)
+        self._recorder.run_failed(failure)
+        spans.end_failed(self._span, failure)
+        self._over = True
+        return AnswerFailed(failure=failure)
 
     def _abandoned(self, reason: str) -> None:
         """Record that nobody waits for the answer any more."""

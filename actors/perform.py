@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from time import monotonic
@@ -101,8 +102,19 @@ async def perform(model: ChatModel, order: CallOrder, stopped: Stopped) -> Outco
         outcome = hearing.failed(late.failure())
     except StellaratorError as error:
         outcome = hearing.failed(error.failure())
-    except Exception as error:  # a bug in one call must not take the panel with it
-        log.exception("call %s of model %s broke", call.step_id, call.model)
-        outcome = hearing.failed(Failure("internal_error", f"internal error ({type(error).__name__})"))
+    except Exception as error:  # noqa: BLE001  # a bug in one call must not take the panel with it
+        outcome = hearing.failed(failure_of(error))
     spans.end(span, outcome)
     return outcome
+
+
+def failure_of(error: Exception) -> Failure:
+    """What to say of an error: ours as it is; a bug by its type only, and its place in the log.
+
+    Neither message nor traceback of a foreign error is shown or logged: they may quote a prompt.
+    """
+    if isinstance(error, StellaratorError):
+        return error.failure()
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    log.error("%s in %s, line %s", type(error).__name__, place.filename, place.lineno)
+    return Failure("internal_error", f"internal error ({type(error).__name__})")

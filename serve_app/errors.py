@@ -48,6 +48,8 @@ STATUSES: Mapping[str, int] = {
     "cluster_error": 503,
     "lane_lost": 503,
     "coordinator_lost": 503,
+    "replica_lost": 503,
+    "overloaded": 429,
     "journal_unavailable": 503,
 }
 """The HTTP status of every error code; an unknown code is a 500."""

@@ -14,9 +14,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
+from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
 from actors import spans
+from actors.runs.errors import translated
 from actors.runs.parts import connect
 from cluster import roles, telemetry
 from cluster.settings import Settings
@@ -25,7 +27,7 @@ from serve_app.hosting import Limits, PublishedModel
 from serve_app.virtual_model import VirtualModel
 from serve_app.web import web_app
 from workflows.answer import AnswerEvent, RunRequest
-from workflows.errors import UnknownVirtualModel
+from workflows.errors import Overloaded, ReplicaLost, UnknownVirtualModel
 from workflows.spec import WorkflowSpec
 
 ROUTES = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}
@@ -77,9 +79,12 @@ async def _remote(handle: DeploymentHandle[Any], run: RunRequest) -> AsyncGenera
     """Read a dedicated model's batches; nobody cancels for us behind the fast ingress, so we always do."""
     response: Any = handle.options(stream=True).answer.remote(run)
     try:
-        async for batch in response:
-            for event in batch:
-                yield event
+        async with translated(ReplicaLost):
+            async for batch in response:
+                for event in batch:
+                    yield event
+    except BackPressureError as error:
+        raise Overloaded from error
     finally:
         response.cancel()
 

@@ -20,6 +20,8 @@
     └── ClusterError               a part of the cluster is gone or does not answer
         ├── LaneLost               the process that made a call died
         ├── CoordinatorLost        the process that ran a panel died
+        ├── ReplicaLost            the process that answered died in the middle of its answer
+        ├── Overloaded             more requests are under way than a deployment takes
         └── JournalUnavailable     the journal cannot be written or read
 
 An error crosses processes, so its fields go positionally to ``super().__init__`` and its text is built in
@@ -282,6 +284,24 @@ class CoordinatorLost(ClusterError):
 
     def __str__(self) -> str:
         return "The coordinator of this run died and did not come back in time."
+
+
+class ReplicaLost(ClusterError):
+    """The process that answered died in the middle of its answer."""
+
+    code = "replica_lost"
+
+    def __str__(self) -> str:
+        return "The process that answered died before it was done."
+
+
+class Overloaded(ClusterError):
+    """More requests are under way than a deployment takes."""
+
+    code = "overloaded"
+
+    def __str__(self) -> str:
+        return "Too many requests are under way for this model. Try again in a moment."
 
 
 class JournalUnavailable(ClusterError):

@@ -1,14 +1,18 @@
 """Every provider that LiteLLM knows, through its SDK.
 
-This module imports litellm, which costs seconds and 190 MB, so only `actors.models.factory` imports it, by name and late, in a process
-that needs it. LiteLLM's retries are off (retrying is the engine's business, and would pay twice unseen), its logs are
-silenced (they may hold prompts), and its errors are translated here, once: they do not survive pickle.
+This module imports litellm, which costs seconds and 190 MB, so only `actors.models.factory` imports it, by name and
+late, in a process that needs it. The environment must keep litellm off the network by then: `cluster.settings` puts
+``LITELLM_LOCAL_*`` into that of every Ray process.
+
+LiteLLM's retries are off (retrying is the engine's business, and would pay twice unseen), its logs are silenced (they
+may hold prompts), and its errors are translated here, once: they do not survive pickle.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -17,44 +21,34 @@ from litellm import exceptions as theirs
 
 from actors.models.openai_compatible.decode import Answer
 from actors.models.openai_compatible.encode import messages, options
-from actors.models.openai_compatible.faults import retry_after, safe
-from workflows.errors import (
-    UpstreamBusy,
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamRefused,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-)
+from actors.models.openai_compatible.faults import detail_of, of_status, retry_after
+from workflows.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamUnavailable
 from workflows.messages import ChatRequest, StreamItem
 
 litellm.suppress_debug_info = True
 litellm.drop_params = True
-litellm.telemetry = False
 for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
-    logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
-_KINDS: tuple[tuple[type[Exception], type[UpstreamError]], ...] = (
-    (theirs.Timeout, UpstreamTimeout),
-    (theirs.ServiceUnavailableError, UpstreamUnavailable),
-    (theirs.InternalServerError, UpstreamUnavailable),
-    (theirs.BadGatewayError, UpstreamUnavailable),
-    (theirs.APIConnectionError, UpstreamUnavailable),
-    (theirs.JSONSchemaValidationError, UpstreamMalformed),
-    (theirs.APIResponseValidationError, UpstreamMalformed),
-    (theirs.AuthenticationError, UpstreamRefused),
-    (theirs.PermissionDeniedError, UpstreamRefused),
-    (theirs.NotFoundError, UpstreamRefused),
-    (theirs.BadRequestError, UpstreamRefused),
-    (theirs.UnprocessableEntityError, UpstreamRefused),
-)
+READ_SECONDS = 3600.0
+"""LiteLLM gives up after ten minutes if nothing is said; the call's own timeout is shorter and somebody else's."""
+
+_NAMES = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Timeout)(?: Error)?: )*(?:\w+Exception - )?")
+"""What LiteLLM puts in front of the provider's message."""
 
 
 class LiteLLMModel:
-    """One model under LiteLLM's name, for example ``anthropic/claude-opus-4.8``."""
+    """One model under LiteLLM's name, for example ``anthropic/claude-opus-4.8``.
+
+    Args:
+        model: LiteLLM's name.
+        api_key: None leaves it to the environment variable that LiteLLM knows for the provider.
+        base_url: None is the provider's own.
+    """
 
     def __init__(self, model: str, api_key: str | None = None, base_url: str | None = None) -> None:
         self._model = model
+        self._key = api_key
         self._access = {"api_key": api_key, "base_url": base_url}
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
@@ -70,7 +64,7 @@ class LiteLLMModel:
         except UpstreamError:
             raise
         except Exception as error:
-            raise translated(self._model, error) from error
+            raise translated(self._model, error, self._key) from error
         yield completion
 
     def _arguments(self, request: ChatRequest) -> dict[str, Any]:
@@ -81,20 +75,46 @@ class LiteLLMModel:
             "stream_options": {"include_usage": True},
             "num_retries": 0,
             "max_retries": 0,
+            "timeout": READ_SECONDS,
             **{name: value for name, value in self._access.items() if value},
             **options(request),
         }
 
 
-def translated(model: str, error: Exception) -> UpstreamError:
-    """LiteLLM's error in our tree: what it is, and a message without secrets."""
-    status = getattr(error, "status_code", None)
-    status = status if isinstance(status, int) else None
-    detail = safe(str(getattr(error, "message", "") or type(error).__name__))
-    if isinstance(error, theirs.RateLimitError):
-        response = getattr(error, "response", None)
-        return UpstreamBusy(model, detail, status, retry_after(getattr(response, "headers", {}) or {}))
-    for kind, ours in _KINDS:
-        if isinstance(error, kind):
-            return ours(model, detail, status)
-    return UpstreamUnavailable(model, detail, status)
+def translated(model: str, error: Exception, secret: str | None = None) -> UpstreamError:
+    """LiteLLM's error in our tree: what it is, by its status, and a message without the key."""
+    told = getattr(error, "message", None)
+    detail = detail_of(_NAMES.sub("", told).encode(), secret) if isinstance(told, str) else ""
+    detail = detail or f"LiteLLM failed ({type(error).__name__})"
+    if isinstance(error, theirs.JSONSchemaValidationError | theirs.APIResponseValidationError):
+        return UpstreamMalformed(model, detail)
+    if isinstance(error, theirs.Timeout):
+        return UpstreamTimeout(model, detail)
+    status = _status(error)
+    if status is None:
+        return UpstreamUnavailable(model, detail)
+    return of_status(model, status, detail, _wait(error))
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status of an error, or of the one that it broke on while handling."""
+    statuses = (getattr(each, "status_code", None) for each in _chain(error))
+    return next((status for status in statuses if isinstance(status, int) and status >= 400), None)  # noqa: PLR2004  # where HTTP's errors begin
+
+
+def _wait(error: BaseException) -> float | None:
+    """The provider's Retry-After; LiteLLM keeps its headers beside a made-up response."""
+    for each in _chain(error):
+        for headers in (
+            getattr(each, "litellm_response_headers", None),
+            getattr(getattr(each, "response", None), "headers", None),
+        ):
+            if headers and (wait := retry_after(headers)) is not None:
+                return wait
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

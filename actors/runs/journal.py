@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from actors.journal.store import Recorded, RunQuery
 from actors.runs.errors import translated
@@ -30,10 +31,12 @@ class RemoteJournal:
         self._actor = actor
         self._waiting: list[Event] = []
         self._safe: list[asyncio.Future[None]] = []
+        self._urgent = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
 
     async def append(self, events: Sequence[Event]) -> None:
         """Store events, after everything said before; return when they are committed."""
+        self._urgent.set()
         safe = asyncio.get_running_loop().create_future()
         self._safe.append(safe)
         self.append_soon(events)
@@ -76,9 +79,10 @@ class RemoteJournal:
             return found
 
     async def _send_all(self) -> None:
-        if not self._safe:
-            await asyncio.sleep(LINGER_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._urgent.wait(), LINGER_SECONDS)
         while self._waiting or self._safe:
+            self._urgent.clear()
             batch, self._waiting = self._waiting, []
             safe, self._safe = self._safe, []
             try:

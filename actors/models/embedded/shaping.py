@@ -74,11 +74,12 @@ def _answers(message: Message) -> bool:
 
 
 def _notes(result: ToolResult) -> str:
-    """A result without the sentences around it that explain to a larger model how to use it."""
-    text = result.text
-    start = text.find("## ")
-    lines = [line for line in text[max(start, 0) :].splitlines() if line.strip()]
-    return _shortened("\n".join(lines), MAX_NOTES_CHARACTERS)
+    """The gist of a result: headings, list items, and the line below a heading; without any heading, all of it."""
+    lines = [line for line in result.text.splitlines() if line.strip()]
+    below = zip(["", *lines], lines, strict=False)
+    gist = [line for above, line in below if line.startswith(("#", "- ")) or above.startswith("#")]
+    headed = any(line.startswith("#") for line in lines)
+    return _shortened("\n".join(gist if headed else lines), MAX_NOTES_CHARACTERS)
 
 
 def _cut(text: str, max_tokens: int) -> str:

@@ -12,12 +12,12 @@ from typing import Any
 MAX_TEXT = 120
 """Characters of a text in the answer's object, or in a list in it."""
 
-MAX_INNER_TEXT = 60
+MAX_INNER_TEXT = 90
 """Characters of a text further down."""
 
 MAX_TEXTS = 2
-MAX_OBJECTS = 1
-"""Items of a list. One object takes this model as long as two sentences."""
+MAX_OBJECTS = 3
+"""Items of a list."""
 
 _NEAR = 2  # the answer's object is 0, its members are 1, the items of its lists are 2
 _UNKNOWN = 200

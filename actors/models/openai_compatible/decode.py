@@ -45,6 +45,10 @@ _REASONS: Mapping[str, FinishReason] = {
     "safety": "content_filter",
 }
 _THINKING = ("reasoning_content", "reasoning")
+_THINKING_BLOCKS = ("reasoning_details", "thinking_blocks")
+"""OpenRouter's and LiteLLM's names for thinking in the provider's own form, signed; it goes back as it came."""
+
+_GROWING = {"reasoning.text": "text", "reasoning.summary": "summary", "thinking": "thinking"}
 
 
 @dataclass(slots=True)
@@ -81,7 +85,7 @@ class Answer:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._thinking_field = ""
-        self._thinking_details: list[dict[str, Any]] = []
+        self._blocks: dict[str, list[dict[str, Any]]] = {}
         self._calls: list[_Call] = []
         self._at: dict[int, _Call] = {}
         self._finish = ""
@@ -139,8 +143,9 @@ class Answer:
                 self._reasoning.append(thinking)
                 yield ReasoningDelta(thinking)
                 break
-        for detail in delta.get("reasoning_details") or ():
-            _add_detail(self._thinking_details, detail)
+        for name in _THINKING_BLOCKS:
+            for block in delta.get(name) or ():
+                _add_block(self._blocks.setdefault(name, []), block)
         if text := _words(delta.get("content")) or _words(delta.get("refusal")):
             self._text.append(text)
             yield TextDelta(text)
@@ -162,8 +167,8 @@ class Answer:
         if self._reasoning:
             # Servers that think between tool calls want it back with the call, under the name they gave it.
             yield Reasoning("".join(self._reasoning), self._thinking_field if calls else "")
-        if self._thinking_details and calls:
-            yield Foreign(ORIGIN, {"reasoning_details": self._thinking_details})
+        if self._blocks and calls:
+            yield Foreign(ORIGIN, self._blocks)
         if self._text:
             yield Text("".join(self._text))
         for call in calls:
@@ -203,16 +208,17 @@ def _another(known: _Call, call_id: str, index: object) -> bool:
     return call_id != known.id if call_id else index is None
 
 
-def _add_detail(details: list[dict[str, Any]], fresh: Mapping[str, Any]) -> None:
-    """Add a piece of OpenRouter's ``reasoning_details``; pieces of one text are joined, as it wants them back."""
+def _add_block(blocks: list[dict[str, Any]], fresh: Mapping[str, Any]) -> None:
+    """Add a piece of a thinking block; pieces of one text are joined, up to and with its signature."""
     kind = fresh.get("type")
-    last = details[-1] if details else {}
-    growing = {"reasoning.text": "text", "reasoning.summary": "summary"}.get(str(kind))
-    if growing and (last.get("type"), last.get("index")) == (kind, fresh.get("index")):
+    last = blocks[-1] if blocks else {}
+    growing = _GROWING.get(str(kind))
+    same = (last.get("type"), last.get("index")) == (kind, fresh.get("index")) and not last.get("signature")
+    if growing and same:
         text = f"{last.get(growing) or ''}{fresh.get(growing) or ''}"
         last.update({name: value for name, value in fresh.items() if value is not None}, **{growing: text})
     else:
-        details.append(dict(fresh))
+        blocks.append(dict(fresh))
 
 
 def _words(value: object) -> str:

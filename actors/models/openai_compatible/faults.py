@@ -56,13 +56,20 @@ def from_status(
 ) -> UpstreamError:
     """The error behind an answer that is not 200. `secret` is the key, which must not be repeated."""
     detail = detail_of(content, secret) or _phrase(status)
-    if status in _BUSY and not _SPENT.search(content.decode("utf-8", "replace")):
-        return UpstreamBusy(model, detail, status, retry_after(headers))
-    if status == HTTPStatus.SERVICE_UNAVAILABLE and (wait := retry_after(headers)) is not None:
+    if _SPENT.search(content.decode("utf-8", "replace")):
+        return UpstreamRefused(model, detail, status)
+    return of_status(model, status, detail, retry_after(headers))
+
+
+def of_status(model: str, status: int, detail: str, wait: float | None = None) -> UpstreamError:
+    """The error of an HTTP status. `wait` is in seconds, when the server gave it."""
+    if status in _BUSY and not _SPENT.search(detail):
+        return UpstreamBusy(model, detail, status, wait)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and wait is not None:
         return UpstreamBusy(model, detail, status, wait)
     if status in _TIMEOUT:
         return UpstreamTimeout(model, detail, status)
-    if (status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != _OVERLOADED) or status in _PASSING:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
         return UpstreamUnavailable(model, detail, status)
     return UpstreamRefused(model, detail, status)
 
