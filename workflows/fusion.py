@@ -33,28 +33,29 @@ class Answer:
 def converse(spec: WorkflowSpec, run: RunRequest) -> Flow[Answer | Failed | Cancelled]:
     """Let the main LLM answer; run the mounted tools that it calls, round by round."""
     mounted = mounted_tools(spec, run)
-    conversation = opening(spec, run.request)
+    said = run.request
     forced = forced_calls(mounted, run)
     done: list[ToolOutcome] = []
     if forced:
-        done += yield from use_tools(_uses(forced, conversation, 1))
-        conversation = conversation.extended(*_exchange(Message("assistant", forced), done))
+        done += yield from use_tools(_uses(forced, said, 1))
+        said = said.extended(*_exchange(Message("assistant", forced), done))
     usage: Usage | None = None
     for turn in range(1, spec.limits.max_tool_rounds + 2):
         offered = mounted if turn <= spec.limits.max_tool_rounds else {}
-        outcome = yield from ask(_turn(spec, turn, _offer(conversation, offered, forced=bool(forced))))
+        sent = opening(spec, said)
+        outcome = yield from ask(_turn(spec, turn, _offer(sent, offered, forced=bool(forced))))
         if not isinstance(outcome, Answered):
             return outcome
         completion = outcome.completion
-        usage = usage or _client_share(completion.usage, run.request, conversation)
+        usage = usage or _client_share(completion.usage, run.request, sent)
         mine = tuple(call for call in completion.message.tool_calls if call.name in offered)
         if not mine:
             return Answer(completion, _client_usage(usage, completion), panel_status(done))
-        results = yield from use_tools(_uses(mine, conversation, len(done) + 1))
+        results = yield from use_tools(_uses(mine, said, len(done) + 1))
         done += results
         if len(mine) < len(completion.message.tool_calls):
             return Answer(completion, _client_usage(usage, completion), panel_status(done))
-        conversation = conversation.extended(*_exchange(completion.message, results))
+        said = said.extended(*_exchange(completion.message, results))
     raise AssertionError("the last turn offers no mounted tools, so it ends the loop")
 
 
@@ -167,7 +168,11 @@ def _client_share(usage: Usage, asked: ChatRequest, sent: ChatRequest) -> Usage:
     """
     mine, all_of_it = _size(asked), _size(sent)
     share = min(1.0, mine / all_of_it) if all_of_it else 1.0
-    return replace(usage, input_tokens=round(usage.input_tokens * share))
+    return replace(
+        usage,
+        input_tokens=round(usage.input_tokens * share),
+        cached_input_tokens=round(usage.cached_input_tokens * share),
+    )
 
 
 def _client_usage(first: Usage, last: Completion) -> Usage:

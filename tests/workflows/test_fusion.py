@@ -20,6 +20,7 @@ from workflows.messages import (
     Usage,
 )
 from workflows.spec import WorkflowSpec
+from workflows.spec_parts import ExampleSpec
 
 REVIEW = ToolCall("call_1", "review", '{"task": "the plan"}')
 CLIENT_TOOL = Tool("read_file", "Reads a file.", {"type": "object"})
@@ -209,3 +210,12 @@ def test_a_tool_choice_that_named_a_mounted_tool_is_free_after_it_was_obeyed() -
     turn = advance(flow, (ran(use.uses[0].call.id),))
     assert isinstance(turn, Call)
     assert turn.request.tool_choice == ToolChoice()
+
+
+def test_a_panel_sees_what_was_said_and_not_our_own_system_prompt_and_examples() -> None:
+    spec = workflow()
+    main = spec.main.model_copy(update={"examples": (ExampleSpec(user="Hi", assistant="Hello"),)})
+    flow, turn = start(spec.model_copy(update={"main": main}), run_request("The question"))
+    use = advance(flow, answered(turn, "", REVIEW))
+    assert isinstance(use, UseTools)
+    assert use.uses[0].conversation.messages == (Message.of("user", "The question"),)
