@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from workflows.errors import Failure
 from workflows.messages import ChatRequest, Completion, ToolCall, ToolResult, Usage
-from workflows.policy import Collect
+from workflows.policy import Allowance, Collect, Spending
 
 T = TypeVar("T")
 CallKind = Literal["turn", "branch", "synthesis"]
@@ -58,13 +58,25 @@ class FanOut:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """One call of a mounted tool. `conversation` is what the client and the main LLM have said so far."""
+    """One call of a mounted tool.
+
+    Attributes:
+        step_id: unique in its run.
+        parent_id: the step that this one belongs to.
+        tool: the mounted tool's name.
+        call: what the main LLM wrote, or what was made for it when the call is forced.
+        conversation: what the client and the main LLM have said so far.
+        allowance: what it may take of the run's limits.
+        earlier: calls of the same tool that this run has carried out before.
+    """
 
     step_id: str
     parent_id: str
     tool: str
     call: ToolCall
     conversation: ChatRequest
+    allowance: Allowance = Allowance()
+    earlier: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +87,43 @@ class UseTools:
 
 
 @dataclass(frozen=True, slots=True)
+class Reckon:
+    """How much has the run used so far? The outcome is a `RunSoFar`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSoFar:
+    """What a run has used, and the seconds since it began."""
+
+    spent: Spending = Spending()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An attempt of a call that was not its last: it failed, or lost the race against a copy of itself.
+
+    `ended` is a failure's code, or ``hedged`` for the slower copy.
+    """
+
+    model: str
+    ended: str
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
-    """A call that ended with an answer. Times are seconds since the call began."""
+    """A call that ended with an answer. Times are seconds since the call began.
+
+    `model` is the alias that was asked at last, `tried` what was attempted before or beside.
+    """
 
     step_id: str
     completion: Completion
     seconds: float
     first_token_seconds: float | None = None
     model: str = ""
+    tried: tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +135,7 @@ class Failed:
     seconds: float
     usage: Usage = Usage()
     model: str = ""
+    tried: tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +147,7 @@ class Cancelled:
     seconds: float
     usage: Usage = Usage()
     model: str = ""
+    tried: tuple[Tried, ...] = ()
 
 
 Outcome: TypeAlias = Answered | Failed | Cancelled
@@ -135,8 +178,8 @@ class ToolOutcome:
         status: ran, degraded (fewer answers than wished for, or no synthesis), failed, or skipped.
         usage: tokens of all calls below this tool.
         cost_usd: their cost; None when any price is unknown.
-        detail: a JSON object for people and the journal (for a panel: the decision, the seed, the letters'
-            mapping, the analysis).
+        detail: a JSON object for people and the journal: what was decided and why (for a panel
+            `workflows.decisions`).
     """
 
     result: ToolResult
@@ -146,7 +189,7 @@ class ToolOutcome:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-Step: TypeAlias = Call | FanOut | UseTools
+Step: TypeAlias = Call | FanOut | UseTools | Reckon
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
@@ -181,3 +224,9 @@ def use_tools(uses: tuple[ToolUse, ...]) -> Flow[tuple[ToolOutcome, ...]]:
     """Yield mounted tool calls at once; return what they came to, in the same order."""
     outcomes: tuple[ToolOutcome, ...] = yield UseTools(uses)
     return outcomes
+
+
+def reckon() -> Flow[RunSoFar]:
+    """Return what the run has used so far."""
+    so_far: RunSoFar = yield Reckon()
+    return so_far

@@ -6,7 +6,7 @@ All durations are seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +70,68 @@ class HedgeAllowance:
             return False
         self.saved -= 1.0
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Tokens (read and written) and US dollars that something takes; the cost is None when a price is unknown."""
+
+    tokens: int = 0
+    cost_usd: float | None = 0.0
+
+    def __add__(self, other: Spending) -> Spending:
+        unknown = self.cost_usd is None or other.cost_usd is None
+        cost = None if unknown else (self.cost_usd or 0.0) + (other.cost_usd or 0.0)
+        return Spending(self.tokens + other.tokens, cost)
+
+    def times(self, number: int) -> Spending:
+        """The same, so many times."""
+        return Spending(self.tokens * number, None if self.cost_usd is None else self.cost_usd * number)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What may still be used; None is no bound.
+
+    Attributes:
+        cost_usd: US dollars.
+        tokens: read and written together.
+        seconds: from now on.
+        panels: how many may still be convened.
+
+    """
+
+    cost_usd: float | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    panels: int | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether money or tokens are bounded, so that every call must be foreseen."""
+        return self.cost_usd is not None or self.tokens is not None
+
+    def lacks(self, wanted: Spending) -> str:
+        """What is too little for it: ``cost_usd`` or ``tokens``; empty when it fits.
+
+        An unknown cost never fits a bound on money.
+        """
+        if self.cost_usd is not None and (wanted.cost_usd is None or wanted.cost_usd > self.cost_usd):
+            return "cost_usd"
+        return "tokens" if self.tokens is not None and wanted.tokens > self.tokens else ""
+
+    def without(self, used: Spending) -> Allowance:
+        """What is left after it, nothing below zero; an unknown cost leaves no money."""
+        cost, tokens = self.cost_usd, self.tokens
+        if cost is not None:
+            cost = 0.0 if used.cost_usd is None else max(0.0, cost - used.cost_usd)
+        return replace(self, cost_usd=cost, tokens=None if tokens is None else max(0, tokens - used.tokens))
+
+    def share(self, index: int, number: int) -> Allowance:
+        """The part of the one at `index` among so many at once: an equal share, and a place in the queue for panels."""
+        return replace(
+            self,
+            cost_usd=None if self.cost_usd is None else self.cost_usd / number,
+            tokens=None if self.tokens is None else self.tokens // number,
+            panels=None if self.panels is None else max(0, self.panels - index),
+        )
