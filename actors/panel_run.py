@@ -1,4 +1,4 @@
-"""Drive one panel: perform the steps that `workflows.panel.convene` yields.
+"""Drive one call of a mounted tool, most often a panel: perform the steps that its flow yields.
 
 The driver is where fan-out, journal, replay and cancellation meet, so that no flow has to know of them. A step
 that the journal already has is not performed again: its recorded outcome is sent to the flow.
@@ -30,8 +30,9 @@ from workflows.flow import (
     advance,
 )
 from workflows.messages import Text, ToolResult
-from workflows.panel import convene
+from workflows.mounted import carry_out
 from workflows.policy import Collect, HedgeAllowance
+from workflows.spec import FusionToolSpec
 
 
 class Lanes(Protocol):
@@ -99,7 +100,7 @@ class PanelRun:
         return outcome
 
     async def _drive(self) -> ToolOutcome:
-        flow = convene(self._order.workflow, self._order.use, self._order.seed)
+        flow = carry_out(self._order.workflow, self._order.use, self._order.seed)
         step = advance(flow)
         while not isinstance(step, Returned):
             match step:
@@ -133,7 +134,8 @@ class PanelRun:
 
     def _plan(self, call: Call) -> Plan:
         spec = self._order.workflow
-        hedge = spec.tools[self._order.use.tool].hedge if call.kind == "branch" else None
+        tool = spec.tools[self._order.use.tool]
+        hedge = tool.hedge if isinstance(tool, FusionToolSpec) and call.kind == "branch" else None
         return Plan(
             (call.model, *spec.models[call.model].fallbacks),
             spec.retry.policy(),

@@ -15,7 +15,7 @@ from itertools import cycle
 from typing import Any
 
 from workflows.errors import UsageError
-from workflows.spec import FusionToolSpec, ModelSpec, WorkflowSpec
+from workflows.spec import FusionToolSpec, ModelSpec, ToolSpec, WorkflowSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def bind(spec: WorkflowSpec, name: str, base_url: str = "") -> WorkflowSpec:
 
 def _assignment(spec: WorkflowSpec, chosen: Provider) -> dict[str, str]:
     """A model for every alias: the branches' aliases share the panel, all others get the main one."""
-    in_branches = dict.fromkeys(b.model for tool in spec.tools.values() for b in tool.branches)
+    in_branches = dict.fromkeys(b.model for tool in spec.panels.values() for b in tool.branches)
     in_branches.pop(spec.main.model, None)
     panel = dict(zip(in_branches, cycle(chosen.panel), strict=False))
     return {alias: panel.get(alias, chosen.main) for alias in spec.models}
@@ -166,8 +166,10 @@ def _bound(old: ModelSpec, model: str, base_url: str) -> ModelSpec:
     )
 
 
-def _tool(tool: FusionToolSpec, embedded: frozenset[str], *, forced: bool) -> FusionToolSpec:
+def _tool(tool: ToolSpec, embedded: frozenset[str], *, forced: bool) -> ToolSpec:
     """The tool without what was written for the embedded model; `forced`: its trigger was, too."""
+    if not isinstance(tool, FusionToolSpec):
+        return tool
     branches = tuple(
         branch.model_copy(update=_NO_BOUNDS) if branch.model in embedded else branch
         for branch in tool.branches

@@ -10,12 +10,14 @@ calls anything (`workflows.flow` says how that works, `workflows.panel` what a p
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from workflows.answer import PanelStatus, RunRequest
 from workflows.flow import Answered, Call, Cancelled, Failed, Flow, ToolOutcome, ToolUse, ask, use_tools
 from workflows.messages import ChatRequest, Completion, Message, Text, Tool, ToolCall, ToolChoice, Usage
-from workflows.spec import FusionToolSpec, WorkflowSpec
+from workflows.pictures import by_reference
+from workflows.spec import ModelToolSpec, ToolSpec, WorkflowSpec
 
 MAIN = "main"
 """Step id of the main LLM's whole conversation; its turns and tools hang below it."""
@@ -35,10 +37,12 @@ def converse(spec: WorkflowSpec, run: RunRequest) -> Flow[Answer | Failed | Canc
     mounted = mounted_tools(spec, run)
     said = run.request
     forced = forced_calls(mounted, run)
-    done: list[ToolOutcome] = []
+    done: list[tuple[ToolUse, ToolOutcome]] = []
     if forced:
-        done += yield from use_tools(_uses(forced, said, 1))
-        said = said.extended(*_exchange(Message("assistant", forced), done))
+        uses = _uses(forced, said, 1)
+        results = yield from use_tools(uses)
+        done += zip(uses, results, strict=True)
+        said = said.extended(*_exchange(Message("assistant", forced), results))
     usage: Usage | None = None
     for turn in range(1, spec.limits.max_tool_rounds + 2):
         offered = mounted if turn <= spec.limits.max_tool_rounds else {}
@@ -50,16 +54,17 @@ def converse(spec: WorkflowSpec, run: RunRequest) -> Flow[Answer | Failed | Canc
         usage = usage or _client_share(completion.usage, run.request, sent)
         mine = tuple(call for call in completion.message.tool_calls if call.name in offered)
         if not mine:
-            return Answer(completion, _client_usage(usage, completion), panel_status(done))
-        results = yield from use_tools(_uses(mine, said, len(done) + 1))
-        done += results
+            return Answer(completion, _client_usage(usage, completion), panel_status(spec, done))
+        uses = _uses(mine, said, len(done) + 1)
+        results = yield from use_tools(uses)
+        done += zip(uses, results, strict=True)
         if len(mine) < len(completion.message.tool_calls):
-            return Answer(completion, _client_usage(usage, completion), panel_status(done))
+            return Answer(completion, _client_usage(usage, completion), panel_status(spec, done))
         said = said.extended(*_exchange(completion.message, results))
     raise AssertionError("the last turn offers no mounted tools, so it ends the loop")
 
 
-def mounted_tools(spec: WorkflowSpec, run: RunRequest) -> dict[str, FusionToolSpec]:
+def mounted_tools(spec: WorkflowSpec, run: RunRequest) -> dict[str, ToolSpec]:
     """The tools that this run's main LLM has.
 
     None when a panel member called us (depth), when the client switched the panel off, or for side requests of
@@ -71,7 +76,7 @@ def mounted_tools(spec: WorkflowSpec, run: RunRequest) -> dict[str, FusionToolSp
     return spec.mounted
 
 
-def forced_calls(mounted: dict[str, FusionToolSpec], run: RunRequest) -> tuple[ToolCall, ...]:
+def forced_calls(mounted: dict[str, ToolSpec], run: RunRequest) -> tuple[ToolCall, ...]:
     """The tool calls that happen before the first turn: `trigger: always`, or the client's wish.
 
     They are made on the last user message, and only when the user spoke last: when an agent brings back the
@@ -115,9 +120,9 @@ def opening(spec: WorkflowSpec, request: ChatRequest) -> ChatRequest:
     return replace(request, messages=(*system, *shown, *messages))
 
 
-def panel_status(outcomes: list[ToolOutcome]) -> PanelStatus:
+def panel_status(spec: WorkflowSpec, done: Sequence[tuple[ToolUse, ToolOutcome]]) -> PanelStatus:
     """One word for all panels of a run: the worst that happened, or skipped when there was none."""
-    statuses = {outcome.status for outcome in outcomes}
+    statuses = {outcome.status for use, outcome in done if use.tool in spec.panels}
     order: tuple[PanelStatus, ...] = ("failed", "degraded", "ran")
     return next((status for status in order if status in statuses), "skipped")
 
@@ -126,7 +131,7 @@ def _turn(spec: WorkflowSpec, number: int, request: ChatRequest) -> Call:
     return Call(f"turn.{number}", MAIN, "turn", f"turn {number}", spec.main.model, request)
 
 
-def _offer(conversation: ChatRequest, mounted: dict[str, FusionToolSpec], *, forced: bool) -> ChatRequest:
+def _offer(conversation: ChatRequest, mounted: dict[str, ToolSpec], *, forced: bool) -> ChatRequest:
     """The conversation with the mounted tools beside the client's own.
 
     A tool choice that names a mounted tool was the door's business (`RunRequest.panel_tool`); after it has been
@@ -137,6 +142,8 @@ def _offer(conversation: ChatRequest, mounted: dict[str, FusionToolSpec], *, for
     named_gone = choice.mode == "named" and choice.name not in {tool.name for tool in conversation.tools}
     if named_gone or (forced and choice.mode == "required" and not conversation.tools):
         choice = ToolChoice()
+    if any(isinstance(tool, ModelToolSpec) and tool.images for tool in mounted.values()):
+        conversation = by_reference(conversation)
     return replace(conversation, tools=(*conversation.tools, *own), tool_choice=choice)
 
 
@@ -147,12 +154,12 @@ def _uses(calls: tuple[ToolCall, ...], conversation: ChatRequest, first: int) ->
     )
 
 
-def _exchange(asked: Message, outcomes: list[ToolOutcome] | tuple[ToolOutcome, ...]) -> tuple[Message, ...]:
+def _exchange(asked: Message, outcomes: tuple[ToolOutcome, ...]) -> tuple[Message, ...]:
     """The assistant's message with the tool calls, and the results, as the main LLM sees them."""
     return (asked, *(Message("tool", (outcome.result,)) for outcome in outcomes))
 
 
-def _arguments(tool: FusionToolSpec, task: str) -> str:
+def _arguments(tool: ToolSpec, task: str) -> str:
     """Arguments for a call that no model wrote: the task in every required text field."""
     properties = tool.input_schema.get("properties", {})
     required = tool.input_schema.get("required", ()) or list(properties)[:1]

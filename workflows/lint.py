@@ -88,7 +88,7 @@ def fallback_cycles(spec: WorkflowSpec) -> Iterator[Finding]:
 
 def panels(spec: WorkflowSpec) -> Iterator[Finding]:
     """Panels of one, and quorums that cannot be had."""
-    for name, tool in spec.tools.items():
+    for name, tool in spec.panels.items():
         size = len(tool.branches)
         if size == 1:
             message = "a panel of one branch has nothing to compare; add a branch, or mount no tool"
@@ -100,7 +100,7 @@ def panels(spec: WorkflowSpec) -> Iterator[Finding]:
 
 def times(spec: WorkflowSpec) -> Iterator[Finding]:
     """Timeouts that were written down, but can never take effect because the deadline comes first."""
-    for name, tool in spec.tools.items():
+    for name, tool in spec.panels.items():
         deadline = tool.collect.deadline
         message = f"is longer than the panel's deadline of {deadline:g} s, which comes first"
         if "timeout" in tool.collect.model_fields_set and tool.collect.timeout > deadline:

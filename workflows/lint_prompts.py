@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from workflows.errors import PromptFailed
 from workflows.findings import Finding, warning
 from workflows.prompting import variables_of
-from workflows.spec import ExampleSpec, Place, WorkflowSpec
+from workflows.spec import ExampleSpec, FusionToolSpec, Place, ToolSpec, WorkflowSpec
 from workflows.variables import argument_names, branch_variables, synthesis_variables
 
 _TEMPLATE_MARK = re.compile(r"\{\{|\{%")
@@ -20,16 +20,24 @@ def prompt_rules(spec: WorkflowSpec) -> Iterator[Finding]:
     for name, tool in spec.tools.items():
         at: Place = ("tools", name)
         task = argument_names(tool) | {"last_user_message", "conversation"}
-        for i, branch in enumerate(tool.branches):
-            place = (*at, "branches", i, "prompt")
+        for place, prompt in _prompts(at, tool):
             lacks = Finding(place, _lacks_the_task(task), "task-not-mentioned")
-            yield from _template(place, branch.prompt, branch_variables(tool), task, lacks)
-        if tool.synthesis.prompt is not None:
+            yield from _template(place, prompt, branch_variables(tool), task, lacks)
+        if isinstance(tool, FusionToolSpec) and tool.synthesis.prompt is not None:
             place = (*at, "synthesis", "prompt")
             answers = frozenset({"evidence", "candidates"})
             message = "never mentions the branches' answers; write {{ evidence }} where they should stand"
             lacks = Finding(place, message, "evidence-not-mentioned")
             yield from _template(place, tool.synthesis.prompt, synthesis_variables(tool), answers, lacks)
+
+
+def _prompts(at: Place, tool: ToolSpec) -> Iterator[tuple[Place, str]]:
+    """The prompts that hand a tool's task on to an LLM."""
+    if isinstance(tool, FusionToolSpec):
+        for i, branch in enumerate(tool.branches):
+            yield (*at, "branches", i, "prompt"), branch.prompt
+    else:
+        yield (*at, "prompt"), tool.prompt
 
 
 def plain_text_rules(spec: WorkflowSpec) -> Iterator[Finding]:
@@ -66,6 +74,9 @@ def _lacks_the_task(names: frozenset[str]) -> str:
 def _plain_texts(spec: WorkflowSpec) -> Iterator[tuple[Place, str]]:
     yield from _of_one(("main",), spec.main.system, spec.main.examples)
     for name, tool in spec.tools.items():
+        if not isinstance(tool, FusionToolSpec):
+            yield from _of_one(("tools", name), tool.system, tool.examples)
+            continue
         for i, branch in enumerate(tool.branches):
             yield from _of_one(("tools", name, "branches", i), branch.system, branch.examples)
         yield from _of_one(("tools", name, "synthesis"), None, tool.synthesis.examples)

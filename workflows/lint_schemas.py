@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from workflows.findings import Finding
-from workflows.spec import FusionToolSpec, Place, WorkflowSpec
+from workflows.spec import Place, ToolSpec, WorkflowSpec
 from workflows.variables import ABOUT_THE_BRANCHES, ABOUT_THE_CALL
 
 _TAKEN = (ABOUT_THE_CALL | ABOUT_THE_BRANCHES | {"loop", "self"}) - {"task"}
@@ -72,7 +72,7 @@ def _resolves(reference: str, root: Mapping[str, Any]) -> bool:
     return True
 
 
-def _trigger(place: Place, tool: FusionToolSpec) -> Iterator[Finding]:
+def _trigger(place: Place, tool: ToolSpec) -> Iterator[Finding]:
     if tool.trigger != "always":
         return
     properties = tool.input_schema.get("properties", {})

@@ -43,7 +43,7 @@ from workflows.variables import branch_values, synthesis_values
 
 def convene(spec: WorkflowSpec, use: ToolUse, seed: int) -> Flow[ToolOutcome]:
     """Carry out one call of a fusion tool. `seed` decides the order in which the synthesis sees the answers."""
-    tool = spec.tools[use.tool]
+    tool = spec.panels[use.tool]
     arguments = read_arguments(use.call.arguments, tool.input_schema)
     if isinstance(arguments, str):
         return _refused(use, arguments)

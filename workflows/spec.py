@@ -34,6 +34,7 @@ from workflows.spec_tools import (
     BranchSpec,
     CollectSpec,
     FusionToolSpec,
+    ModelToolSpec,
     PanelSpec,
     SynthesisSpec,
     ToolSpec,
@@ -49,6 +50,7 @@ __all__ = [
     "LimitsSpec",
     "MainSpec",
     "ModelSpec",
+    "ModelToolSpec",
     "PanelSpec",
     "Place",
     "PriceSpec",
@@ -123,12 +125,20 @@ class WorkflowSpec(Strict):
         """The tools that the main LLM has, by name, without those that are never triggered."""
         return {n: self.tools[n] for n in self.main.tools if self.tools[n].trigger != "never"}
 
+    @property
+    def panels(self) -> dict[str, FusionToolSpec]:
+        """The tools that convene a panel, by name."""
+        return {name: tool for name, tool in self.tools.items() if isinstance(tool, FusionToolSpec)}
+
     def aliases(self) -> tuple[tuple[Place, str], ...]:
         """Every place that names a model alias, with the alias: main, fallbacks, branches, syntheses."""
         found: list[tuple[Place, str]] = [(("main", "model"), self.main.model)]
         for name, model in self.models.items():
             found += [(("models", name, "fallbacks", i), alias) for i, alias in enumerate(model.fallbacks)]
         for name, tool in self.tools.items():
+            if isinstance(tool, ModelToolSpec):
+                found.append((("tools", name, "model"), tool.model))
+                continue
             found += [(("tools", name, "branches", i, "model"), b.model) for i, b in enumerate(tool.branches)]
             found.append((("tools", name, "synthesis", "model"), tool.synthesis.model))
         return tuple(found)

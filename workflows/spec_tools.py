@@ -150,8 +150,46 @@ class FusionToolSpec(Strict):
         return self
 
 
-ToolSpec: TypeAlias = FusionToolSpec
-"""Every mode of a mounted tool (a discriminated union once there is more than one)."""
+def _default_model_input_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "task": {"type": "string", "description": "The complete, self-contained task or question."},
+            "images": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "References to pictures of the conversation, such as `image 1`; left out: the latest.",
+            },
+        },
+        "required": ["task"],
+        "additionalProperties": False,
+    }
+
+
+class ModelToolSpec(Strict):
+    """A mounted tool that asks one LLM: a vision model for a main LLM that reads text, a specialist."""
+
+    mode: Literal["model"]
+    description: str = Field(min_length=1)
+    """What the main LLM is told: when to call the tool, and when not."""
+    trigger: Literal["auto", "always", "never"] = "auto"
+    input_schema: dict[str, Any] = Field(default_factory=_default_model_input_schema)
+    """A JSON Schema of type object. Left out: task (required) and images."""
+    when: WhenSpec | None = None
+    model: Alias
+    """An alias from `models`."""
+    prompt: Template = "{{ task }}"
+    system: str | None = None
+    examples: tuple[ExampleSpec, ...] = ()
+    images: bool = False
+    """The main LLM sees `[image 1]` in place of a picture and passes the reference; this LLM gets the picture."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    max_tokens: int | None = Field(default=None, ge=1)
+    timeout: Duration = 90.0
+
+
+ToolSpec: TypeAlias = Annotated[FusionToolSpec | ModelToolSpec, Field(discriminator="mode")]
+"""Every mode of a mounted tool."""
 
 
 def _refusal(name: str, before: list[str]) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workflows.messages import ChatRequest, File, Foreign, Image, Message, Part, Text, ToolCall, ToolResult
-from workflows.spec import FusionToolSpec
+from workflows.spec import FusionToolSpec, ToolSpec
 
 ABOUT_THE_CALL = frozenset({"last_user_message", "conversation", "tool"})
 ABOUT_THE_BRANCHES = frozenset({"task", "arguments", "evidence", "candidates"})
@@ -30,12 +30,12 @@ ABOUT_THE_BRANCHES = frozenset({"task", "arguments", "evidence", "candidates"})
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 
 
-def argument_names(tool: FusionToolSpec) -> frozenset[str]:
+def argument_names(tool: ToolSpec) -> frozenset[str]:
     """The properties of the tool's input schema."""
     return frozenset(tool.input_schema.get("properties", {}))
 
 
-def branch_variables(tool: FusionToolSpec) -> frozenset[str]:
+def branch_variables(tool: ToolSpec) -> frozenset[str]:
     """The names that a branch's prompt may mention."""
     return argument_names(tool) | ABOUT_THE_CALL
 
@@ -46,7 +46,7 @@ def synthesis_variables(tool: FusionToolSpec) -> frozenset[str]:
 
 
 def branch_values(
-    name: str, tool: FusionToolSpec, arguments: Mapping[str, Any], conversation: ChatRequest
+    name: str, tool: ToolSpec, arguments: Mapping[str, Any], conversation: ChatRequest
 ) -> dict[str, Any]:
     """A value for each of `branch_variables`.
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from serve_app.bodies import Json
 from serve_app.hosting import Host
-from workflows.spec import ModelSpec, ToolSpec, WorkflowSpec
+from workflows.spec import ModelSpec, ModelToolSpec, ToolSpec, WorkflowSpec
 
 
 def api_models_router(host: Host) -> APIRouter:
@@ -41,11 +41,16 @@ def describe(spec: WorkflowSpec) -> dict[str, Any]:
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
         "mode": tool.mode,
         "description": tool.description,
         "trigger": tool.trigger,
         "input_schema": tool.input_schema,
+    }
+    if isinstance(tool, ModelToolSpec):
+        return {**told, "model": tool.model, "images": tool.images}
+    return {
+        **told,
         "branches": [
             {"name": branch.name, "model": branch.model, "optional": branch.optional}
             for branch in tool.branches

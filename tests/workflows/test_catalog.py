@@ -21,6 +21,7 @@ SHIPPED = (
     "fusion-review",
     "fusion-review-demo",
     "research-fusion",
+    "vision-mount",
 )
 FOR_REAL_WORK = tuple(name for name in SHIPPED if name != "fusion-review-demo")
 

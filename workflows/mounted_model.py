@@ -1,0 +1,83 @@
+"""A single LLM mounted as a tool: `mode: model`. A vision model for a main LLM that reads text, a specialist, a second opinion.
+
+tool call -> the mounted LLM, with the pictures that the call refers to -> tool result
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workflows.answer import PanelStatus
+from workflows.candidates import judge
+from workflows.flow import Answered, Call, Cancelled, Failed, Flow, Outcome, ToolOutcome, ToolUse, ask
+from workflows.messages import ChatRequest, Image, Message, Sampling, Text, ToolResult
+from workflows.panel import read_arguments
+from workflows.pictures import latest, referred
+from workflows.prompting import render
+from workflows.spec import ModelToolSpec
+from workflows.variables import branch_values
+
+IMAGES = "images"
+"""The argument in which the main LLM passes references to pictures."""
+
+
+def consult(tool: ModelToolSpec, use: ToolUse) -> Flow[ToolOutcome]:
+    """Carry out one call of a mounted LLM."""
+    arguments = read_arguments(use.call.arguments, tool.input_schema)
+    if isinstance(arguments, str):
+        return _refused(use, arguments)
+    seen = _pictures(tool, use, arguments)
+    if isinstance(seen, str):
+        return _refused(use, seen)
+    values = branch_values(use.tool, tool, arguments, use.conversation)
+    prompt = render(tool.prompt, values, f"tools.{use.tool}.prompt")
+    outcome = yield from ask(_call(tool, use, prompt, seen))
+    return _told(use, outcome, len(seen))
+
+
+def _refused(use: ToolUse, problem: str) -> ToolOutcome:
+    """A hint that the main LLM can act on; nobody was asked."""
+    hint = ToolResult(use.call.id, (Text(f"{problem} Correct the arguments and call again."),), is_error=True)
+    return ToolOutcome(hint, "skipped", detail={"refused": problem})
+
+
+def _pictures(tool: ModelToolSpec, use: ToolUse, arguments: dict[str, Any]) -> tuple[Image, ...] | str:
+    """The pictures that the call names; without a name those that the user showed last."""
+    if not tool.images:
+        return ()
+    named = arguments.get(IMAGES) or ()
+    references = [named] if isinstance(named, str) else [str(name) for name in named]
+    return referred(use.conversation, references) if references else latest(use.conversation)
+
+
+def _call(tool: ModelToolSpec, use: ToolUse, prompt: str, seen: tuple[Image, ...]) -> Call:
+    system = [Message.of("system", tool.system)] if tool.system else []
+    shown = [
+        message
+        for example in tool.examples
+        for message in (Message.of("user", example.user), Message.of("assistant", example.assistant))
+    ]
+    request = ChatRequest(
+        (*system, *shown, Message("user", (Text(prompt), *seen))),
+        sampling=Sampling(temperature=tool.temperature, max_tokens=tool.max_tokens),
+    )
+    step = use.step_id
+    return Call(f"{step}/{tool.model}", step, "branch", tool.model, tool.model, request, tool.timeout)
+
+
+def _told(use: ToolUse, outcome: Outcome, pictures: int) -> ToolOutcome:
+    match outcome:
+        case Answered(completion=completion):
+            verdict = judge(completion)
+            text = verdict.text if verdict.usable else "The model gave no answer. Answer without it."
+            result = ToolResult(use.call.id, (Text(text),), is_error=not verdict.usable)
+            status: PanelStatus = "ran" if verdict.usable else "failed"
+            detail = {"answered": verdict.kind, "images": pictures}
+            return ToolOutcome(result, status, completion.usage, completion.cost_usd, detail)
+        case Failed(failure=failure):
+            reason = failure.code
+        case Cancelled(reason=reason):
+            pass
+    text = f"The model could not be asked ({reason}). Answer without it."
+    result = ToolResult(use.call.id, (Text(text),), is_error=True)
+    return ToolOutcome(result, "failed", outcome.usage, None, {"failure": reason, "images": pictures})
