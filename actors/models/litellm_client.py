@@ -14,6 +14,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from http import HTTPStatus
 from typing import Any
 
 import litellm
@@ -22,19 +23,28 @@ from litellm import exceptions as theirs
 from actors.models.openai_compatible.decode import Answer
 from actors.models.openai_compatible.encode import messages, options
 from actors.models.openai_compatible.faults import detail_of, of_status, retry_after
-from workflows.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamUnavailable
+from workflows.errors import (
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamRefused,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from workflows.messages import ChatRequest, StreamItem
 
 litellm.suppress_debug_info = True
 litellm.drop_params = True
-for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai"):
     logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 READ_SECONDS = 3600.0
 """LiteLLM gives up after ten minutes if nothing is said; the call's own timeout is shorter and somebody else's."""
 
-_NAMES = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Timeout)(?: Error)?: )*(?:\w+Exception - )?")
-"""What LiteLLM puts in front of the provider's message."""
+_MESSAGE = re.compile(
+    r"(?:(?:litellm\.)?\w*(?:Error|Timeout)(?: Error)?: )*(?:\w+Exception(?: \w+)? - )?"  # LiteLLM's own words
+    r"(?P<open>b')?(?P<told>.*?)(?(open)')",  # the provider's; some come as the repr of bytes
+    re.DOTALL,
+)
 
 
 class LiteLLMModel:
@@ -56,6 +66,8 @@ class LiteLLMModel:
         answer = Answer(self._model, request)
         try:
             response: Any = await litellm.acompletion(**self._arguments(request))
+            if response is None:
+                raise self._unprocessable()  # noqa: TRY301  # in place of the error that LiteLLM swallowed
             async with aclosing(response) as chunks:
                 async for chunk in chunks:
                     for delta in answer.feed(chunk.model_dump()):
@@ -67,6 +79,12 @@ class LiteLLMModel:
             raise translated(self._model, error, self._key) from error
         yield completion
 
+    def _unprocessable(self) -> UpstreamRefused:
+        """After a 422 LiteLLM leaves parameters out and asks again; if that fails, too, it returns without a word."""
+        return UpstreamRefused(
+            self._model, "the provider cannot process this request", HTTPStatus.UNPROCESSABLE_ENTITY
+        )
+
     def _arguments(self, request: ChatRequest) -> dict[str, Any]:
         return {
             "model": self._model,
@@ -76,6 +94,8 @@ class LiteLLMModel:
             "num_retries": 0,
             "max_retries": 0,
             "timeout": READ_SECONDS,
+            # Tools would else make it import its proxy server, which needs packages that we do not have.
+            "_skip_mcp_handler": True,
             **{name: value for name, value in self._access.items() if value},
             **options(request),
         }
@@ -83,8 +103,8 @@ class LiteLLMModel:
 
 def translated(model: str, error: Exception, secret: str | None = None) -> UpstreamError:
     """LiteLLM's error in our tree: what it is, by its status, and a message without the key."""
-    told = getattr(error, "message", None)
-    detail = detail_of(_NAMES.sub("", told).encode(), secret) if isinstance(told, str) else ""
+    found = _MESSAGE.fullmatch(str(getattr(error, "message", "")))
+    detail = detail_of(found["told"].encode("utf-8", "replace"), secret) if found else ""
     detail = detail or f"LiteLLM failed ({type(error).__name__})"
     if isinstance(error, theirs.JSONSchemaValidationError | theirs.APIResponseValidationError):
         return UpstreamMalformed(model, detail)
@@ -99,7 +119,9 @@ def translated(model: str, error: Exception, secret: str | None = None) -> Upstr
 def _status(error: BaseException) -> int | None:
     """The HTTP status of an error, or of the one that it broke on while handling."""
     statuses = (getattr(each, "status_code", None) for each in _chain(error))
-    return next((status for status in statuses if isinstance(status, int) and status >= 400), None)  # noqa: PLR2004  # where HTTP's errors begin
+    return next(
+        (status for status in statuses if isinstance(status, int) and status >= HTTPStatus.BAD_REQUEST), None
+    )
 
 
 def _wait(error: BaseException) -> float | None:

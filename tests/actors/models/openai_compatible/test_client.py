@@ -350,7 +350,7 @@ def test_a_base_url_with_or_without_v1_leads_to_the_endpoint(base: str, full: st
 
 def test_a_base_url_that_is_no_address_is_refused_when_the_model_is_made() -> None:
     with pytest.raises(UpstreamRefused, match="base_url"):
-        OpenAICompatibleModel(httpx.AsyncClient(), "http://[nonsense", "m")
+        OpenAICompatibleModel(httpx.AsyncClient(), "http://host:port", "m")
 
 
 def test_only_openais_own_servers_get_the_newer_name_of_the_token_limit() -> None:

@@ -156,6 +156,24 @@ def test_thinking_before_a_call_remembers_how_it_must_be_sent_back() -> None:
     )
 
 
+def test_signed_thinking_blocks_are_put_together_one_by_one() -> None:
+    def piece(thinking: str = "", signature: str | None = None) -> dict[str, Any]:
+        return chunk(thinking_blocks=[{"type": "thinking", "thinking": thinking, "signature": signature}])
+
+    _, completion = heard(
+        piece("one, "), piece("two"), piece(signature="proof"), piece("three", "again"),
+        chunk(tool_calls=[call(0, "a", "f", "{}")]),
+        chunk("tool_calls"),
+    )  # fmt: skip
+    (blocks,) = (part.payload for part in completion.message.parts if isinstance(part, Foreign))
+    assert blocks == {
+        "thinking_blocks": [
+            {"type": "thinking", "thinking": "one, two", "signature": "proof"},
+            {"type": "thinking", "thinking": "three", "signature": "again"},
+        ]
+    }
+
+
 def test_an_answer_in_one_piece_is_understood() -> None:
     whole = {
         "id": "c1",
