@@ -193,14 +193,21 @@ _LOOPBACK: Final[Mapping[str, Callable[..., Any] | int]] = {
     # Read from the environment when Ray is imported, which may have been before the settings were applied.
     "ray._private.ray_constants:ENABLE_RAY_CLUSTER": False,
 }
+_NO_UV: Final[Mapping[str, Callable[..., Any] | int]] = {
+    # Under `uv run` Ray packs the working folder and makes every worker's environment anew. Our workers use the
+    # driver's own environment; and the folder that we start Ray in holds Ray's own files, so packing it never ends.
+    "ray._private.ray_constants:RAY_ENABLE_UV_RUN_RUNTIME_ENV": False,
+}
 _JOINED: Final[Mapping[str, Callable[..., Any] | int]] = {
     **_QUIET,
+    **_NO_UV,
     # A wrong token is as wrong the twentieth time; each takes a second and prints a line.
     "ray._private.ray_constants:NUM_REDIS_GET_RETRIES": 2,
 }
 _REPLACED: Final[Mapping[str, Callable[..., Any] | int]] = {
     **_QUIET,
     **_LOOPBACK,
+    **_NO_UV,
     "ray._private.node:Node.start_api_server": _no_dashboard,
     "ray._private.node:Node.start_monitor": _nothing,
     "ray._private.node:Node.start_log_monitor": _nothing,
