@@ -188,6 +188,8 @@ def _minimal() -> ImportError:
 
 _QUIET: Final[Mapping[str, Callable[..., Any] | int]] = {
     "ray._private.worker:print_to_stdstream": _to_log,
+    # Under `uv run` Ray would upload the working directory and start every worker by another `uv run` in it.
+    "ray._private.ray_constants:RAY_ENABLE_UV_RUN_RUNTIME_ENV": False,
 }
 _LOOPBACK: Final[Mapping[str, Callable[..., Any] | int]] = {
     # Read from the environment when Ray is imported, which may have been before the settings were applied.

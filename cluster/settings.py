@@ -186,6 +186,7 @@ _RAY = {
     "RAY_ROTATION_MAX_BYTES": str(8 * 1024 * 1024),
     "RAY_ROTATION_BACKUP_COUNT": "2",
     "RAY_SCHEDULER_EVENTS": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # workers are what we are; see cluster.local_ray
     "RAY_SERVE_LOG_TO_STDERR": "0",
 }
 _LITELLM = {

@@ -24,7 +24,7 @@ class Worker:
     def look(self) -> dict[str, Any]:
         import actors  # noqa: PLC0415  # which one a worker finds is the question
 
-        return {"actors": actors.__file__, "path": sys.path[:3]}
+        return {"actors": actors.__file__, "path": sys.path[:3], "python": sys.executable}
 
     def orphan(self) -> int:
         """Start a process that nobody would stop."""

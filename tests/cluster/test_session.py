@@ -26,7 +26,7 @@ from cluster.health import look
 from cluster.processes import inside
 from cluster.roles import LOCAL_CPUS, ROLES
 from cluster.session import connect, running, stop
-from cluster.settings import Settings, environment
+from cluster.settings import Settings, environment, uv_program
 
 pytestmark = pytest.mark.ray
 HOLDER = Path(__file__).with_name("holder.py")
@@ -39,12 +39,13 @@ class Holder:
     settings: Settings
     scratch: Path
     arguments: tuple[str, ...] = ()
+    launcher: tuple[str, ...] = (sys.executable,)
     ready: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         self.stderr: IO[str] = (self.scratch / "stderr").open("w+")
         self.process = subprocess.Popen(
-            [sys.executable, str(HOLDER), *self.arguments],
+            [*self.launcher, str(HOLDER), *self.arguments],
             env={
                 **os.environ,
                 "STELLARATOR_HOME": str(self.settings.home),
@@ -89,7 +90,8 @@ class Holder:
     def assert_nothing_is_left(self) -> None:
         assert not [p for p in self.members if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
         assert not Path(self.ready["folder"]).exists()
-        assert list((self.scratch / "tmp").iterdir()) == []
+        temporary = {entry.name for entry in (self.scratch / "tmp").iterdir()}
+        assert {name for name in temporary if not name.startswith("uv-")} == set()  # uv's own lock
         assert list((self.scratch / "user").iterdir()) == []
         kept = {entry.name for entry in self.settings.home.iterdir()}
         assert kept <= {"logs", "ray-token", "session.lock"}
@@ -168,6 +170,18 @@ def test_an_exception_in_the_block_ends_the_session_and_is_not_swallowed(
     with Holder(settings, scratch, ("--raise",)) as holder:
         assert holder.process.wait(60) == 1
         assert "on purpose" in holder.errors()
+        holder.assert_nothing_is_left()
+
+
+def test_under_uv_run_workers_are_started_as_everywhere(scratch: Path, settings: Settings) -> None:
+    uv = uv_program()
+    if uv is None:
+        pytest.skip("uv is not installed")
+    launcher = (uv, "run", "--no-sync", "--project", str(ROOT), "python")
+    with Holder(settings, scratch, launcher=launcher) as holder:
+        assert holder.ready["path"][0] == holder.ready["folder"], "the working directory was uploaded"
+        assert holder.ready["python"] == sys.executable
+        assert holder.leave() == 0
         holder.assert_nothing_is_left()
 
 
