@@ -266,7 +266,7 @@ def _result(content: str | list[wire.ResultBlock] | None) -> Iterator[Text | Ima
         return
     for block in content or ():
         if isinstance(block, wire.ToolReferenceBlockIn):
-            yield Text(f"The tool `{block.tool_name}` can be called now.")
+            yield Text(f"The tool `{block.tool_name}` can be called now.\n")
             continue
         for part in _plain(block):
             yield Text(json.dumps(part.payload)) if isinstance(part, Foreign) else part
