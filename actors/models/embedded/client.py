@@ -45,7 +45,12 @@ _STEPS_DOWN = (1.0, 0.6, 0.35)
 _ONE_CALL_A_CONNECTION = {"connection": "close"}
 # The server drops kept connections without a word, now and then while the next call is being written to one.
 
-_AGAINST_LOOPS = {"dry_multiplier": 0.8, "dry_allowed_length": 3}
+_AGAINST_LOOPS = {
+    "dry_multiplier": 0.8,
+    "dry_allowed_length": 4,
+    "dry_penalty_last_n": 48,  # its own last lines; the prompt's words it may say again
+    "dry_sequence_breakers": ["<|im_end|>"],  # by default a new line begins with a clean slate
+}
 # llama.cpp's DRY sampler: a penalty on continuing a sequence that has been said before. A plain penalty on repeated
 # words drives a model of this size off its topic, because the topic's words are repeated, too.
 
@@ -155,7 +160,9 @@ class _Choice:
 def _bounded(request: ChatRequest) -> ChatRequest:
     """The request with an end: few tokens, or a JSON schema with the tokens that its longest answer takes."""
     wanted = request.response_format
-    defaults = Sampling(temperature=0.0, max_tokens=DEFAULT_ANSWER_TOKENS, extra=_AGAINST_LOOPS)
+    defaults = Sampling(
+        temperature=0.0, max_tokens=DEFAULT_ANSWER_TOKENS, frequency_penalty=0.1, extra=_AGAINST_LOOPS
+    )
     sampling = replace(request.sampling.over(defaults), reasoning_effort=None)
     if wanted is None:
         limit = min(sampling.max_tokens or DEFAULT_ANSWER_TOKENS, MAX_ANSWER_TOKENS)
