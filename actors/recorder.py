@@ -59,6 +59,7 @@ class Recorder:
                 workflow_hash=workflow_hash,
                 trace_id=trace_id,
                 stream=run.stream,
+                door=dict(run.door),
             )
         )
 

@@ -34,6 +34,7 @@ STATUSES: Mapping[str, int] = {
     "invalid_api_key": 401,
     "model_not_found": 404,
     "run_not_found": 404,
+    "response_not_found": 404,
     "setup_invalid": 500,
     "upstream_error": 502,
     # A provider that refuses our key has not refused the client's: never its 401.

@@ -30,7 +30,11 @@ from workflows.answer import AnswerEvent, RunRequest
 from workflows.errors import Overloaded, ReplicaLost, UnknownVirtualModel
 from workflows.spec import WorkflowSpec
 
-ROUTES = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}
+ROUTES = {
+    "openai_chat": "/v1/chat/completions",
+    "openai_responses": "/v1/responses",
+    "anthropic_messages": "/v1/messages",
+}
 """The path of each protocol, for the name of the request's span."""
 
 

@@ -6,7 +6,7 @@ under any ASGI server, with or without Ray. `serve_app.gateway` brings the real 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,7 +68,7 @@ class Host(Protocol):
 
 
 class Records(Protocol):
-    """The journal, as far as the doors read it. Every method may raise `JournalUnavailable`."""
+    """The journal, as far as the doors need it. Every method may raise `JournalUnavailable`."""
 
     async def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
         """The runs that match, newest first."""
@@ -76,6 +76,10 @@ class Records(Protocol):
 
     async def events(self, run_id: str) -> tuple[Event, ...]:
         """Everything that is known of a run, oldest first; nothing for an unknown run."""
+        ...
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Record something about a run; return when it is safe."""
         ...
 
     async def tail(self, run_id: str, after: int, within: float) -> tuple[Recorded, ...]:

@@ -23,6 +23,7 @@ from serve_app.middleware import BodyLimit, Identity, Locked
 from serve_app.protocols.anthropic_messages.routes import messages_router
 from serve_app.protocols.models import models_router
 from serve_app.protocols.openai_chat.routes import chat_router
+from serve_app.protocols.openai_responses.routes import responses_router
 from workflows.errors import StellaratorError
 
 OPEN_PATHS = ("/healthz", "/docs", "/openapi.json")
@@ -62,6 +63,7 @@ def web_app(host: Host, records: Records, key: str, limits: Limits) -> FastAPI:
     asks_for_key = [Depends(HTTPBearer(auto_error=False, description="The server's API key."))]
     for router in (
         chat_router(host, limits),
+        responses_router(host, records, limits),
         messages_router(host, limits),
         models_router(host),
         api_models_router(host),

@@ -7,13 +7,14 @@ exactly one of `AnswerFinished` and `AnswerFailed`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from workflows.errors import Failure
 from workflows.messages import (
     ChatRequest,
     FinishReason,
+    Json,
     Message,
     ReasoningDelta,
     TextDelta,
@@ -39,6 +40,8 @@ class RunRequest:
         panel_tool: the mounted tool that the client named; empty: any.
         depth: how many virtual models called this one; a panel runs at depth 0 only.
         traceparent: W3C trace context; empty when the client sent none and tracing is off.
+        door: what the door needs to show this answer again later, as JSON; the journal keeps it, and it means
+            nothing to anyone else.
     """
 
     run_id: str
@@ -50,6 +53,7 @@ class RunRequest:
     panel_tool: str = ""
     depth: int = 0
     traceparent: str = ""
+    door: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ StepKind = Literal["main", "turn", "tool", "branch", "synthesis", "attempt"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """A request was accepted."""
+    """A request was accepted. `door` is `RunRequest.door`."""
 
     id: str
     run_id: str
@@ -33,6 +33,7 @@ class RunStarted:
     workflow_hash: str = ""
     trace_id: str = ""
     stream: bool = False
+    door: dict[str, Any] = field(default_factory=dict)
     kind: Literal["run_started"] = "run_started"
     v: Literal[1] = 1
 
@@ -172,6 +173,17 @@ class PanelCredited:
     v: Literal[1] = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerWithdrawn:
+    """The client had its stored answer deleted: no door shows it any more. The run itself stays."""
+
+    id: str
+    run_id: str
+    at: float
+    kind: Literal["answer_withdrawn"] = "answer_withdrawn"
+    v: Literal[1] = 1
+
+
 Event: TypeAlias = Annotated[
     RunStarted
     | StepStarted
@@ -181,7 +193,8 @@ Event: TypeAlias = Annotated[
     | RunFinished
     | RunFailed
     | RunCancelled
-    | PanelCredited,
+    | PanelCredited
+    | AnswerWithdrawn,
     Field(discriminator="kind"),
 ]
 ENDINGS = (RunFinished, RunFailed, RunCancelled)

@@ -104,6 +104,9 @@ def _parts(value: Mapping[str, Any]) -> Iterator[Path]:
     if request:
         yield from (("request", "messages", index) for index in range(len(request["messages"])))
         yield ("request", "tools")
+    if door := value.get("door"):
+        yield from (("door", "items", index) for index in range(len(door.get("items", ()))))
+        yield ("door",)
     yield from (
         (name,) for name in ("request", "call", "completion", "result", "detail", "answer") if name in value
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import uvicorn
@@ -169,6 +169,9 @@ class ScriptedRecords:
         async with self._more:
             self._events += events
             self._more.notify_all()
+
+    async def append(self, events: Sequence[Event]) -> None:
+        await self.add(*events)
 
     async def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
         self.queries.append(query)

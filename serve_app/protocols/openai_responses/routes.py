@@ -1,0 +1,162 @@
+"""``POST /v1/responses``, and the refusal of its WebSocket mode; stored responses are in `stored_routes`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from fastapi import APIRouter, Request, WebSocket
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from actors.models.estimate import estimate
+from serve_app.bodies import Json
+from serve_app.errors import Fault, error_body, fault_of, openai_envelope
+from serve_app.hosting import Host, Limits, Records
+from serve_app.ids import new_run_id
+from serve_app.late import LateAnswer
+from serve_app.protocols.answers import answer_headers, succeeding
+from serve_app.protocols.controls import Controls, controls_of
+from serve_app.protocols.openai_responses import wire, wire_out
+from serve_app.protocols.openai_responses.body import begun
+from serve_app.protocols.openai_responses.stored import conversation
+from serve_app.protocols.openai_responses.stored_routes import stored_router
+from serve_app.protocols.openai_responses.stream import ResponseEncoder
+from serve_app.protocols.openai_responses.translate import (
+    Asked,
+    asked,
+    form_of,
+    run_request,
+    wants_compaction,
+)
+from serve_app.sse import EventStream
+from workflows.answer import AnswerFinished, RunRequest
+from workflows.messages import Message
+
+PATH = "/v1/responses"
+_NO_WEBSOCKET = "This server has no WebSocket mode; send the request by HTTP POST."
+
+
+def responses_router(host: Host, records: Records, limits: Limits) -> APIRouter:
+    """The routes of Responses in front of `host` and `records`."""
+    router = APIRouter(tags=["Responses"])
+    _add_refusals(router)
+
+    @router.post(
+        PATH,
+        response_model=None,
+        responses={200: {"model": wire_out.Response, "content": {"text/event-stream": {}}}},
+    )
+    async def create_response(body: wire.ResponseRequest, request: Request) -> Response:
+        """Ask a virtual model; the answer comes whole, or as server-sent events when `stream` is true."""
+        mounted = host.workflow(body.model).mounted
+        understood = asked(body, await conversation(records, body))
+        run = run_request(body, understood, controls_of(request.headers), mounted, new_run_id())
+        request.state.run_id = run.run_id
+        encoder = _encoder(body, understood, run)
+        if not run.stream:
+            return _whole(host, run, encoder, request, limits)
+        return EventStream(
+            _events(host, run, encoder),
+            limits=limits,
+            opening=encoder.opening(),
+            ping=encoder.ping,
+            failure=lambda error: encoder.failed(fault_of(error, request.state.request_id)),
+        )
+
+    @router.post(f"{PATH}/input_tokens")
+    async def count_input_tokens(body: wire.InputRequest) -> wire_out.InputTokens:
+        """Estimate the size of a conversation, without asking any model."""
+        host.workflow(body.model)
+        understood = asked(body, await conversation(records, body))
+        used = estimate(understood.request, Message("assistant", ()))
+        return {"object": "response.input_tokens", "input_tokens": used.input_tokens}
+
+    @router.post(f"{PATH}/compact", response_model=None, responses={200: {"model": wire_out.Compaction}})
+    async def compact_response(body: wire.ResponseRequest, request: Request) -> Response:
+        """Have one model summarise a conversation; what comes out takes its place in the next request."""
+        host.workflow(body.model)
+        items = await conversation(records, body)
+        if not wants_compaction(items):
+            items = [*items, wire.CompactionTriggerItem(type="compaction_trigger")]
+        body = body.model_copy(update={"stream": False, "store": False})
+        understood = asked(body, items)
+        run = run_request(body, understood, Controls(panel="never"), (), new_run_id())
+        request.state.run_id = run.run_id
+        return _compacted(host, run, _encoder(body, understood, run), request, limits)
+
+    router.include_router(stored_router(records))
+    return router
+
+
+def _add_refusals(router: APIRouter) -> None:
+    """Codex tries the WebSocket mode first: only 426 makes it go on by HTTP at once instead of trying again."""
+
+    @router.websocket(PATH)
+    async def refuse_websocket(websocket: WebSocket) -> None:
+        await websocket.send_denial_response(Json(openai_envelope(_upgrade_refused()), 426))
+
+    @router.get(PATH, include_in_schema=False)
+    async def refuse_upgrade(request: Request) -> Response:
+        """Servers without WebSockets hand the request on as an ordinary one."""
+        if request.headers.get("upgrade", "").lower() != "websocket":
+            raise HTTPException(405, "Method Not Allowed", {"allow": "POST"})
+        return Json(openai_envelope(_upgrade_refused()), 426, {"upgrade": "HTTP/1.1"})
+
+
+def _upgrade_refused() -> Fault:
+    return Fault(status=426, code="websocket_not_supported", message=_NO_WEBSOCKET, headers={})
+
+
+def _encoder(body: wire.ResponseRequest, understood: Asked, run: RunRequest) -> ResponseEncoder:
+    response = begun(body, run.run_id, int(time.time()))
+    return ResponseEncoder(response, run.run_id, form_of(body, understood), time.time)
+
+
+async def _events(host: Host, run: RunRequest, encoder: ResponseEncoder) -> AsyncGenerator[bytes, None]:
+    async with aclosing(succeeding(host.answer(run))) as answer:
+        async for event in answer:
+            if encoded := encoder.encode(event):
+                yield encoded
+
+
+async def _finish(host: Host, run: RunRequest, encoder: ResponseEncoder) -> dict[str, str]:
+    """Let the encoder sum up the whole answer; give the headers that go with it."""
+    headers: dict[str, str] = {}
+    async with aclosing(succeeding(host.answer(run))) as answer:
+        async for event in answer:
+            encoder.encode(event)
+            if isinstance(event, AnswerFinished):
+                headers = answer_headers(event)
+    return headers
+
+
+def _whole(
+    host: Host, run: RunRequest, encoder: ResponseEncoder, request: Request, limits: Limits
+) -> LateAnswer:
+    """The answer in one piece."""
+
+    async def answer() -> Response:
+        headers = await _finish(host, run, encoder)
+        return Json(encoder.response, headers=headers)
+
+    return LateAnswer(answer(), limits=limits, failure=lambda error: error_body(error, request.scope))
+
+
+def _compacted(
+    host: Host, run: RunRequest, encoder: ResponseEncoder, request: Request, limits: Limits
+) -> LateAnswer:
+    async def answer() -> Response:
+        headers = await _finish(host, run, encoder)
+        response = encoder.response
+        compaction = {
+            "id": response["id"],
+            "object": "response.compaction",
+            "created_at": response["created_at"],
+            "output": response["output"],
+            "usage": response["usage"],
+        }
+        return Json(compaction, headers=headers)
+
+    return LateAnswer(answer(), limits=limits, failure=lambda error: error_body(error, request.scope))
