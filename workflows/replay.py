@@ -25,9 +25,10 @@ from workflows.events import (
     StepFinished,
 )
 from workflows.messages import ChatRequest, Usage
-from workflows.track import ShownKind, StepNode, StepStatus, StepView, spent, track, tree
+from workflows.track import CONTAINERS, ShownKind, StepNode, StepStatus, StepView, spent, track, tree
 
 __all__ = [
+    "CONTAINERS",
     "STRENGTH",
     "RunStatus",
     "RunSummary",
@@ -210,6 +211,7 @@ def _step_json(step: StepView) -> dict[str, Any]:
         "detail": step.detail,
         "started_at": step.started_at,
         "attempts": step.attempts,
+        "models_tried": list(step.models_tried),
         "contribution": step.contribution,
         "step_id": step.step_id,
         "parent_id": step.parent_id,

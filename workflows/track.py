@@ -31,6 +31,9 @@ ShownKind = Literal["main", "turn", "answer", "tool", "branch", "synthesis", "at
 
 StepEvent: TypeAlias = StepStarted | StepFinished | StepFailed | StepCancelled
 
+CONTAINERS = frozenset({"main", "tool"})
+"""Kinds of steps that hold others and call no model themselves."""
+
 _KIND_ORDER: tuple[StepKind, ...] = ("main", "turn", "tool", "branch", "synthesis", "attempt")
 _DIGITS = re.compile(r"(\d+)")
 
@@ -48,7 +51,9 @@ class StepView:
         failure: of a failed step.
         reason: of a cancelled step: straggler, deadline, client, shutdown; `unknown` when its run ended without
             a word about it.
-        attempts: how often the step was begun; 0 when its start is not in the events.
+        attempts: how often a model was asked (retries, fallbacks and copies of a slow call count), for a container
+            how often it was begun; 0 when its start is not in the events.
+        models_tried: who was asked, in order, `model` last; empty for a container.
         contribution: of a tool its panel's whole attribution; of a branch its own line in it (shares of the
             synthesis and of the answer, uniqueness); empty until that is worked out.
     """
@@ -72,6 +77,7 @@ class StepView:
     result: ToolResult | None = None
     detail: dict[str, Any] = field(default_factory=dict)
     attempts: int = 1
+    models_tried: tuple[str, ...] = ()
     contribution: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -223,15 +229,20 @@ def _ended(step: StepView, event: StepEvent) -> StepView:
 
 
 def _with_descendants(own: Mapping[str, StepView]) -> Iterator[StepView]:
-    """Each step with what the steps below it used added to its own."""
+    """Each step with what the steps below it used added to its own, and with who was asked before it."""
     below: defaultdict[str, list[StepView]] = defaultdict(list)
     for step in own.values():
         for ancestor_id in _ancestors(step, own):
             below[ancestor_id].append(step)
     for step in own.values():
         family = (step, *below[step.step_id])
+        calls = step.kind not in CONTAINERS
+        tries = [member for member in below[step.step_id] if calls and member.kind == "attempt"]
+        asked = (*sorted(tries, key=_start_order), step) if calls else ()
         yield replace(
             step,
+            attempts=step.attempts + len(tries),
+            models_tried=tuple(dict.fromkeys(member.model for member in asked if member.model)),
             usage=sum((member.usage for member in family), Usage()),
             cost_usd=_total(member.cost_usd for member in family),
         )
