@@ -15,7 +15,7 @@ from actors.models.base import ChatModel
 from actors.models.embedded.client import EmbeddedModel
 from actors.models.openai_compatible.client import OpenAICompatibleModel
 from actors.models.openai_compatible.pool import connection_pool
-from actors.models.pricing import price
+from actors.models.pricing import prices
 from actors.models.scripted.client import ScriptedModel
 from actors.models.scripted.script import Script
 from actors.models.wrappers import Priced, WithDefaults
@@ -50,7 +50,7 @@ class ModelFactory:
         """
         key = spec.model_dump_json()
         if key not in self._clients:
-            self._clients[key] = Priced(WithDefaults(self._bare(spec), defaults(spec)), price(spec))
+            self._clients[key] = Priced(WithDefaults(self._bare(spec), defaults(spec)), prices(spec))
         return self._clients[key]
 
     async def aclose(self) -> None:

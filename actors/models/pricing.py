@@ -1,78 +1,148 @@
-"""What a call costs: the workflow's own prices first, else the map that ships with LiteLLM, read as data.
+"""What a model costs and how much it takes: the workflow's own words first, else the map that ships with LiteLLM.
 
-LiteLLM itself is not imported for it: the map is a JSON file in its package.
+LiteLLM itself is not imported for it: the map is a JSON file in its package, read once, when first asked for. A model
+behind an address of one's own is not looked up there: it may have any name, and costs what its owner says.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from workflows.messages import Usage
 from workflows.spec import ModelSpec, PriceSpec
 
+Entry: TypeAlias = Mapping[str, Any]
+
 _MAP = "model_prices_and_context_window_backup.json"
 _MILLION = 1_000_000
+_INPUT, _OUTPUT, _CACHED = "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"
+_KEPT = re.compile(
+    rf"litellm_provider|max_input_tokens|max_output_tokens|(?:{_INPUT}|{_OUTPUT}|{_CACHED})(?:_above_\d+k_tokens)?"
+)
+_TIER = re.compile(rf"{_INPUT}(?P<above>_above_(?P<thousands>\d+)k_tokens)")
+_PROVIDERS = {
+    "api.openai.com": "openai",
+    "openrouter.ai": "openrouter",
+    "api.deepseek.com": "deepseek",
+    "api.mistral.ai": "mistral",
+    "api.groq.com": "groq",
+    "api.x.ai": "xai",
+    "api.together.xyz": "together_ai",
+    "generativelanguage.googleapis.com": "gemini",
+}
+"""Providers that are called directly, by host; the names are LiteLLM's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a model's tokens cost.
+
+    Attributes:
+        tiers: prices by length of the prompt: each holds for prompts of more than so many tokens; ascending from 0.
+        agreed: the workflow says so itself, so a provider's own figure does not count.
+    """
+
+    tiers: tuple[tuple[int, PriceSpec], ...]
+    agreed: bool = False
+
+    def cost(self, usage: Usage) -> float:
+        """US dollars. The whole call has the price of the tier that its prompt falls into."""
+        price = next(
+            price for above, price in reversed(self.tiers) if usage.input_tokens > above or above == 0
+        )
+        cached = price.input if price.cached_input is None else price.cached_input
+        fresh = max(0, usage.input_tokens - usage.cached_input_tokens)
+        total = fresh * price.input + usage.cached_input_tokens * cached + usage.output_tokens * price.output
+        return total / _MILLION
+
+
+def prices(spec: ModelSpec) -> Prices | None:
+    """A model's prices; None when nobody knows. The embedded and the scripted model cost nothing."""
+    if spec.price is not None:
+        return Prices(((0, spec.price),), agreed=True)
+    if spec.kind in {"embedded", "scripted"}:
+        return Prices(((0, PriceSpec(input=0.0, output=0.0)),), agreed=True)
+    entry = _entry(spec)
+    if _INPUT not in entry:
+        return None
+    found = (match for match in map(_TIER.fullmatch, entry) if match)
+    above = sorted((int(match["thousands"]) * 1000, match["above"]) for match in found)
+    return Prices(((0, _price(entry, "")), *((limit, _price(entry, name)) for limit, name in above)))
 
 
 def price(spec: ModelSpec) -> PriceSpec | None:
-    """US dollars per million tokens; None when nobody knows.
-
-    The embedded and the scripted model cost nothing.
-    """
-    if spec.price is not None:
-        return spec.price
-    if spec.kind in {"embedded", "scripted"}:
-        return PriceSpec(input=0.0, output=0.0)
-    known = _entry(spec)
-    if known is None or "input_cost_per_token" not in known:
-        return None
-    cached = known.get("cache_read_input_token_cost")
-    return PriceSpec(
-        input=known["input_cost_per_token"] * _MILLION,
-        output=known.get("output_cost_per_token", 0.0) * _MILLION,
-        cached_input=None if cached is None else cached * _MILLION,
-    )
-
-
-def cost(price: PriceSpec | None, usage: Usage) -> float | None:
-    """US dollars; None when the price is unknown."""
-    if price is None:
-        return None
-    cached = price.input if price.cached_input is None else price.cached_input
-    fresh = usage.input_tokens - usage.cached_input_tokens
-    total = fresh * price.input + usage.cached_input_tokens * cached + usage.output_tokens * price.output
-    return total / _MILLION
+    """US dollars per million tokens of an ordinary prompt; None when nobody knows."""
+    known = prices(spec)
+    return None if known is None else known.tiers[0][1]
 
 
 def context_window(spec: ModelSpec) -> int | None:
     """How many tokens the model can read; None when nobody knows."""
-    if spec.context_window is not None:
-        return spec.context_window
-    known = (_entry(spec) or {}).get("max_input_tokens")
-    return int(known) if isinstance(known, int | float) else None
+    return spec.context_window or _count(_entry(spec), "max_input_tokens")
 
 
-def _entry(spec: ModelSpec) -> dict[str, Any] | None:
-    """LiteLLM's entry: under the whole name, or under the name without its provider."""
-    if spec.kind != "litellm":
-        return None
-    name = spec.model
-    while True:
-        if name in _prices():
-            return _prices()[name]
-        _, slash, name = name.partition("/")
-        if not slash:
-            return None
+def max_output(spec: ModelSpec) -> int | None:
+    """How many tokens the model can write in one answer; None when nobody knows."""
+    return _count(_entry(spec), "max_output_tokens")
+
+
+def _entry(spec: ModelSpec) -> Entry:
+    """The map's entry; empty when it has none.
+
+    A name with a provider that is not in the map may be there without it, as long as the entry is that provider's: an
+    Anthropic model has another price at another provider.
+    """
+    if spec.kind == "litellm":
+        name = spec.model
+    elif spec.kind == "openai_compatible" and (host := urlsplit(spec.base_url or "").hostname) in _PROVIDERS:
+        name = f"{_PROVIDERS[host]}/{spec.model}"
+    else:
+        return {}
+    known = _map()
+    if name in known:
+        return known[name]
+    provider, _, bare = name.partition("/")
+    entry = known.get(bare, {})
+    return entry if str(entry.get("litellm_provider", "")).startswith(provider) else {}
+
+
+def _price(entry: Entry, above: str) -> PriceSpec:
+    cached = _number(entry, f"{_CACHED}{above}")
+    return PriceSpec(
+        input=(_number(entry, f"{_INPUT}{above}") or 0.0) * _MILLION,
+        output=(_number(entry, f"{_OUTPUT}{above}") or _number(entry, _OUTPUT) or 0.0) * _MILLION,
+        cached_input=None if cached is None else cached * _MILLION,
+    )
+
+
+def _count(entry: Entry, name: str) -> int | None:
+    found = _number(entry, name)
+    return int(found) if found else None
+
+
+def _number(entry: Entry, name: str) -> float | None:
+    value = entry.get(name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 @lru_cache(maxsize=1)
-def _prices() -> dict[str, dict[str, Any]]:
+def _map() -> Mapping[str, Entry]:
+    """The map, reduced to what is asked here; empty when LiteLLM is not installed."""
     found = importlib.util.find_spec("litellm")
     places = list(found.submodule_search_locations or ()) if found else []
     file = next((Path(place) / _MAP for place in places if (Path(place) / _MAP).is_file()), None)
-    prices: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8")) if file else {}
-    return prices
+    if file is None:
+        return {}
+    told: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8"))
+    return {
+        name: {key: value for key, value in entry.items() if _KEPT.fullmatch(key)}
+        for name, entry in told.items()
+    }

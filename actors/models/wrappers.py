@@ -11,9 +11,8 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from actors.models.base import ChatModel
-from actors.models.pricing import cost
+from actors.models.pricing import Prices
 from workflows.messages import ChatRequest, Completion, Sampling, StreamItem
-from workflows.spec import PriceSpec
 
 
 class WithDefaults:
@@ -23,26 +22,25 @@ class WithDefaults:
         self._inner = inner
         self._defaults = defaults
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
         """Stream with the parameters filled in."""
-        filled = replace(request, sampling=request.sampling.over(self._defaults))
-        async with aclosing(self._inner.stream(filled)) as items:
-            async for item in items:
-                yield item
+        return self._inner.stream(replace(request, sampling=request.sampling.over(self._defaults)))
 
 
 class Priced:
-    """Says what an answer cost when the provider does not."""
+    """Says what an answer cost: at the workflow's own price, else as the provider says, else by the price map."""
 
-    def __init__(self, inner: ChatModel, price: PriceSpec | None) -> None:
+    def __init__(self, inner: ChatModel, prices: Prices | None) -> None:
         self._inner = inner
-        self._price = price
+        self._prices = prices
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
         """Stream, with the cost on the completion."""
         async with aclosing(self._inner.stream(request)) as items:
             async for item in items:
-                if isinstance(item, Completion) and item.cost_usd is None:
-                    yield replace(item, cost_usd=cost(self._price, item.usage))
-                else:
-                    yield item
+                yield self._priced(item) if isinstance(item, Completion) else item
+
+    def _priced(self, completion: Completion) -> Completion:
+        if self._prices is None or (completion.cost_usd is not None and not self._prices.agreed):
+            return completion
+        return replace(completion, cost_usd=self._prices.cost(completion.usage))

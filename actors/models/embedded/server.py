@@ -51,7 +51,7 @@ class EmbeddedServer:
         try:
             # Shielded: a caller who goes away must not stop the start that others wait for.
             server = await asyncio.shield(starting)
-        except SetupInvalid:
+        except Exception:
             if self._starting is starting:
                 self._starting = None
             raise

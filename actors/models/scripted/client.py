@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from actors.models.openai_compatible.faults import from_status
-from actors.models.scripted.script import Rule, Script
-from workflows.errors import UpstreamRefused, UpstreamUnavailable
+from actors.models.scripted.script import Rule, Script, said
+from workflows.errors import UpstreamMalformed, UpstreamRefused, UpstreamUnavailable
 from workflows.messages import (
     ChatRequest,
     Completion,
@@ -53,7 +53,10 @@ class ScriptedModel:
                 raise UpstreamUnavailable(self._model, "the connection failed (scripted)")
         for index, call in enumerate(tool_calls(rule)):
             yield ToolCallDelta(index, call.id, call.name, call.arguments)
-        yield completion(rule, request, self._model)
+        answer = completion(rule, request, self._model)
+        if not answer.message.text and not answer.message.tool_calls:
+            raise UpstreamMalformed(self._model, "the answer is empty")
+        yield answer
 
 
 def tool_calls(rule: Rule) -> tuple[ToolCall, ...]:
@@ -68,13 +71,13 @@ def completion(rule: Rule, request: ChatRequest, model: str) -> Completion:
     """The whole answer; without scripted usage one token is one word."""
     calls, text = tool_calls(rule), rule.text(request)
     thinking: tuple[Part, ...] = (Reasoning(rule.reasoning),) if rule.reasoning else ()
-    said: tuple[Part, ...] = (Text(text),) if text else ()
-    words = sum(len(message.text.split()) for message in request.messages)
+    told: tuple[Part, ...] = (Text(text),) if text else ()
+    words = sum(len(said(message).split()) for message in request.messages)
     usage = Usage(words, len(text.split()) + 5 * len(calls))
     if rule.usage is not None:
         usage = Usage(rule.usage.input, rule.usage.output)
     return Completion(
-        Message("assistant", (*thinking, *said, *calls)),
+        Message("assistant", (*thinking, *told, *calls)),
         "tool_calls" if calls else "stop",
         usage,
         model,
