@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from workflows.policy import Collect, Hedge
 from workflows.spec_parts import Alias, Duration, ExampleSpec, Name, Strict, Template, refuse
@@ -188,7 +189,21 @@ class ModelToolSpec(Strict):
     timeout: Duration = 90.0
 
 
-ToolSpec: TypeAlias = Annotated[FusionToolSpec | ModelToolSpec, Field(discriminator="mode")]
+_MODES = ("fusion", "model")
+
+
+def _mode(told: Any) -> str:
+    """The mode whose shape a tool is held to: the one that it says, the nearest, or fusion.
+
+    A mistake in the mode itself must not hide the others.
+    """
+    said = told.get("mode") if isinstance(told, dict) else getattr(told, "mode", None)
+    return next(iter(get_close_matches(str(said), _MODES, n=1)), _MODES[0])
+
+
+ToolSpec: TypeAlias = Annotated[
+    Annotated[FusionToolSpec, Tag("fusion")] | Annotated[ModelToolSpec, Tag("model")], Discriminator(_mode)
+]
 """Every mode of a mounted tool."""
 
 

@@ -24,6 +24,8 @@ SHIPPED = (
     "vision-mount",
 )
 FOR_REAL_WORK = tuple(name for name in SHIPPED if name != "fusion-review-demo")
+PANELS = tuple(name for name in SHIPPED if template(name).panels)
+PANELS_FOR_REAL_WORK = tuple(name for name in PANELS if name in FOR_REAL_WORK)
 
 
 def test_the_templates_are_the_ones_that_are_documented() -> None:
@@ -45,10 +47,10 @@ def test_a_template_has_the_name_that_it_is_published_under(name: str) -> None:
     assert template(name).name == name
 
 
-@pytest.mark.parametrize("name", FOR_REAL_WORK)
+@pytest.mark.parametrize("name", PANELS_FOR_REAL_WORK)
 def test_branches_have_different_duties_and_vendors(name: str) -> None:
     spec = template(name)
-    (tool,) = spec.tools.values()
+    (tool,) = spec.panels.values()
     vendors = {spec.models[branch.model].model.split("/")[0] for branch in tool.branches}
     assert len(tool.branches) >= 3
     assert len({branch.prompt for branch in tool.branches}) == len(tool.branches)
@@ -56,15 +58,15 @@ def test_branches_have_different_duties_and_vendors(name: str) -> None:
     assert tool.collect.quorum < len(tool.branches)
 
 
-@pytest.mark.parametrize("name", FOR_REAL_WORK)
+@pytest.mark.parametrize("name", PANELS_FOR_REAL_WORK)
 def test_the_model_that_merges_sits_in_no_panel(name: str) -> None:
-    (tool,) = template(name).tools.values()
+    (tool,) = template(name).panels.values()
     assert tool.synthesis.model not in {branch.model for branch in tool.branches}
 
 
-@pytest.mark.parametrize("name", FOR_REAL_WORK)
+@pytest.mark.parametrize("name", PANELS_FOR_REAL_WORK)
 def test_the_main_llm_is_told_when_to_call_the_tool_and_when_not(name: str) -> None:
-    (tool,) = template(name).tools.values()
+    (tool,) = template(name).panels.values()
     assert tool.trigger == "auto"
     assert (
         "Call it, once, before you answer, when" in tool.description
@@ -73,9 +75,9 @@ def test_the_main_llm_is_told_when_to_call_the_tool_and_when_not(name: str) -> N
     assert "Do not call it " in tool.description
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", PANELS)
 def test_every_branch_prompt_shows_every_required_argument(name: str) -> None:
-    ((key, tool),) = template(name).tools.items()
+    ((key, tool),) = template(name).panels.items()
     arguments = {required: f"<{required}>" for required in tool.input_schema["required"]}
     values = branch_values(key, tool, arguments, run_request().request)
     for branch in tool.branches:
@@ -91,18 +93,18 @@ def test_the_demo_runs_its_panel_at_once_on_the_embedded_model() -> None:
     assert spec.name == "fusion-review"
     assert spec.deployment == "shared"
     assert [call.name for call in forced_calls(mounted_tools(spec, run), run)] == ["problem_review"]
-    assert [branch.name for branch in spec.tools["problem_review"].branches] == ["broad", "risks", "diverse"]
+    assert [branch.name for branch in spec.panels["problem_review"].branches] == ["broad", "risks", "diverse"]
 
 
 def test_the_demo_shows_its_model_two_examples_for_every_role() -> None:
     spec = template("fusion-review-demo")
-    tool = spec.tools["problem_review"]
+    tool = spec.panels["problem_review"]
     roles = [spec.main.examples, *(branch.examples for branch in tool.branches), tool.synthesis.examples]
     assert [len(examples) for examples in roles] == [2] * 5
 
 
 def test_the_demos_synthesis_is_shown_analyses_in_the_form_that_is_asked_for() -> None:
-    for example in template("fusion-review-demo").tools["problem_review"].synthesis.examples:
+    for example in template("fusion-review-demo").panels["problem_review"].synthesis.examples:
         Draft202012Validator(analysis.schema("ABC")).validate(json.loads(example.assistant))
 
 

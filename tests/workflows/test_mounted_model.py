@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.workflows.flows import answered, failed, run_request
 from workflows.catalog import template
 from workflows.flow import Call, Returned, ToolOutcome, ToolUse, UseTools, advance
-from workflows.fusion import converse
+from workflows.fusion import Answer, converse
 from workflows.messages import ChatRequest, Image, Message, Text, ToolCall, ToolResult
 from workflows.mounted import carry_out
 from workflows.pictures import by_reference, pictures, referred
@@ -92,6 +92,7 @@ def test_a_mounted_model_is_no_panel() -> None:
     assert isinstance(last, Call)
     end = advance(flow, answered(last, "It is a dog."))
     assert isinstance(end, Returned)
+    assert isinstance(end.value, Answer)
     assert end.value.panel == "skipped"
 
 
