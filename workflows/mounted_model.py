@@ -10,8 +10,8 @@ from typing import Any
 from workflows.answer import PanelStatus
 from workflows.candidates import judge
 from workflows.flow import Answered, Call, Cancelled, Failed, Flow, Outcome, ToolOutcome, ToolUse, ask
+from workflows.gates import Hint, admit, turned_away
 from workflows.messages import ChatRequest, Image, Message, Sampling, Text, ToolResult
-from workflows.panel import read_arguments
 from workflows.pictures import latest, referred
 from workflows.prompting import render
 from workflows.spec import ModelToolSpec
@@ -23,22 +23,16 @@ IMAGES = "images"
 
 def consult(tool: ModelToolSpec, use: ToolUse) -> Flow[ToolOutcome]:
     """Carry out one call of a mounted LLM."""
-    arguments = read_arguments(use.call.arguments, tool.input_schema)
-    if isinstance(arguments, str):
-        return _refused(use, arguments)
+    arguments = admit(tool, use)
+    if isinstance(arguments, Hint):
+        return turned_away(use, arguments)
     seen = _pictures(tool, use, arguments)
     if isinstance(seen, str):
-        return _refused(use, seen)
+        return turned_away(use, Hint("images", f"{seen} Correct the arguments and call again."))
     values = branch_values(use.tool, tool, arguments, use.conversation)
     prompt = render(tool.prompt, values, f"tools.{use.tool}.prompt")
     outcome = yield from ask(_call(tool, use, prompt, seen))
     return _told(use, outcome, len(seen))
-
-
-def _refused(use: ToolUse, problem: str) -> ToolOutcome:
-    """A hint that the main LLM can act on; nobody was asked."""
-    hint = ToolResult(use.call.id, (Text(f"{problem} Correct the arguments and call again."),), is_error=True)
-    return ToolOutcome(hint, "skipped", detail={"refused": problem})
 
 
 def _pictures(tool: ModelToolSpec, use: ToolUse, arguments: dict[str, Any]) -> tuple[Image, ...] | str:
