@@ -95,12 +95,12 @@ def test_the_upstream_on_a_thread_keeps_a_log_that_anybody_can_read() -> None:
     assert seen["started"] <= seen["ended"]
 
 
-async def test_thousands_of_calls_sleep_at_once() -> None:
+async def test_a_thousand_calls_sleep_at_once() -> None:
     async with serving([{"answer": "yes", "delay": 1.0}]) as upstream, connection_pool() as pool:
         model = OpenAICompatibleModel(pool, upstream.base_url, "m")
         async with asyncio.timeout(60):
-            await asyncio.gather(*(drained(model.stream(ASKED)) for _ in range(2000)))
-    assert len(upstream.seen) == 2000
+            await asyncio.gather(*(drained(model.stream(ASKED)) for _ in range(1000)))
+    assert len(upstream.seen) == 1000
     assert {seen.outcome for seen in upstream.seen} == {"answered"}
 
 
