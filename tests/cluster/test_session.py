@@ -177,7 +177,7 @@ def test_under_uv_run_workers_are_started_as_everywhere(scratch: Path, settings:
     uv = uv_program()
     if uv is None:
         pytest.skip("uv is not installed")
-    launcher = (uv, "run", "--no-sync", "--project", str(ROOT), "python")
+    launcher = (uv, "run", "--no-sync", "--cache-dir", str(scratch / "uv"), "--project", str(ROOT), "python")
     with Holder(settings, scratch, launcher=launcher) as holder:
         assert holder.ready["path"][0] == holder.ready["folder"], "the working directory was uploaded"
         assert holder.ready["python"] == sys.executable
