@@ -103,12 +103,17 @@ class RunSoFar:
 class Tried:
     """An attempt of a call that was not its last: it failed, or lost the race against a copy of itself.
 
-    `ended` is a failure's code, or ``hedged`` for the slower copy.
+    Attributes:
+        model: the alias that was asked.
+        ended: a failure's code, or ``hedged`` for the slower of two copies.
+        usage: what it used, where that is known; estimated for one that was stopped.
+        hedged: whether it ran beside a copy of itself.
     """
 
     model: str
     ended: str
     usage: Usage = Usage()
+    hedged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,257 +1,249 @@
 """The panel: branches think alone, a synthesis compares them, the main LLM gets the result.
 
-    tool call -> branches (fan-out) -> candidates -> synthesis -> tool result
+    tool call -> gates -> as many branches as the run can afford -> candidates -> synthesis -> tool result
 
-There is no dead end: a branch that fails costs its answer only; one survivor is passed on and flagged; when none
-answered the main LLM is told why and answers alone; when the synthesis cannot be had or understood, the raw
-candidates take its place. Whatever was heard is in the outcome's `detail`, for the journal and for people.
+There is no dead end: a call that is turned away comes back as a hint; a branch that fails costs its answer only; one
+survivor is passed on and flagged; when none answered the main LLM is told why and answers alone; when the synthesis
+cannot be had or understood, the raw candidates take its place. What was decided on the way, and why, is in the outcome's
+`detail` (`workflows.decisions`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from jsonschema import Draft202012Validator
-
-from workflows.analysis import Analysis, named, schema
-from workflows.analysis_parsing import Unparsed, parse, repair_request
+from workflows import decisions
+from workflows.adaptive import Growth, growth
+from workflows.agreement import Agreement, agreement
+from workflows.analysis import named
+from workflows.analysis_parsing import Unparsed
 from workflows.answer import PanelStatus
-from workflows.candidates import Candidates, Draft, evidence, judge, prepare
-from workflows.errors import PromptFailed
-from workflows.flow import (
-    Answered,
-    Call,
-    Cancelled,
-    Collected,
-    Failed,
-    Flow,
-    Outcome,
-    ToolOutcome,
-    ToolUse,
-    ask,
-    ask_all,
+from workflows.branches import Branches
+from workflows.budget import Seating, shrink
+from workflows.decisions import Decisions
+from workflows.flow import Call, Flow, ToolOutcome, ToolUse, ask_all
+from workflows.gates import Hint, admit, turned_away, unaffordable
+from workflows.hearing import Hearing, hear
+from workflows.messages import Text, ToolResult
+from workflows.policy import Collect
+from workflows.spec import FusionToolSpec, WorkflowSpec
+from workflows.synthesis import Merged, Synthesis, Written
+from workflows.tariff import Facts, Tariff
+from workflows.tool_text import (
+    LeftOut,
+    as_tool_text,
+    failed_tool_text,
+    raw_tool_text,
+    single_tool_text,
+    written_tool_text,
 )
-from workflows.messages import ChatRequest, Message, ResponseFormat, Sampling, Text, ToolResult, Usage
-from workflows.prompting import render, shipped_prompt
-from workflows.spec import BranchSpec, ExampleSpec, FusionToolSpec, WorkflowSpec
-from workflows.tool_text import LeftOut, as_tool_text, failed_tool_text, raw_tool_text, single_tool_text
-from workflows.variables import branch_values, synthesis_values
+from workflows.variables import branch_values
+
+_MERGING = 1 / 3
+"""The part of the time that is left which the branches leave to the synthesis, at most."""
 
 
-def convene(spec: WorkflowSpec, use: ToolUse, seed: int) -> Flow[ToolOutcome]:
-    """Carry out one call of a fusion tool. `seed` decides the order in which the synthesis sees the answers."""
-    tool = spec.panels[use.tool]
-    arguments = read_arguments(use.call.arguments, tool.input_schema)
-    if isinstance(arguments, str):
-        return _refused(use, arguments)
+def convene(spec: WorkflowSpec, use: ToolUse, seed: int, facts: Facts | None = None) -> Flow[ToolOutcome]:
+    """Carry out one call of a fusion tool.
+
+    Args:
+        spec: the workflow.
+        use: the call, with what it may take of the run's limits.
+        seed: decides the order in which the synthesis sees the answers.
+        facts: prices and sizes of the workflow's models, where they are known.
+
+    """
+    tool, tariff = spec.panels[use.tool], Tariff(spec.models, facts or {})
+    arguments = admit(tool, use)
+    if isinstance(arguments, Hint):
+        return turned_away(use, arguments)
     values = branch_values(use.tool, tool, arguments, use.conversation)
-    panel = _Panel(tool, use, values, seed)
-    calls = tuple(panel.branch(branch, index) for index, branch in enumerate(tool.branches))
-    collected = yield from ask_all(calls, tool.collect.policy(len(calls)))
-    hearing = hear(tool.branches, collected)
-    if len(hearing.drafts) < 2:  # noqa: PLR2004  # there is nothing to compare
-        return panel.unsynthesised(hearing)
-    candidates = prepare(hearing.drafts, seed=seed, cap=tool.synthesis.max_candidate_chars)
-    return (yield from panel.synthesise(hearing, candidates))
-
-
-def read_arguments(text: str, input_schema: dict[str, Any]) -> dict[str, Any] | str:
-    """Parse a tool call's arguments; return what is wrong, for the main LLM to mend, when they do not fit."""
-    try:
-        arguments = json.loads(text or "{}")
-    except ValueError as error:
-        return f"The arguments are not valid JSON: {error}."
-    if not isinstance(arguments, dict):
-        return "The arguments must be a JSON object."
-    found = Draft202012Validator(input_schema).iter_errors(arguments)
-    wrong = [f"{'.'.join(map(str, e.absolute_path)) or 'arguments'}: {e.message}" for e in found]
-    return f"The arguments do not fit the tool's schema: {'; '.join(wrong)}." if wrong else arguments
+    branches = Branches(tool, use, values, tariff)
+    synthesis = Synthesis(tool, use, values, seed, tariff)
+    calls = branches.calls()
+    seating = shrink(branches.seats(calls), synthesis.worst, use.allowance)
+    question = "\n".join(value for value in arguments.values() if isinstance(value, str))
+    panel = _Panel(tool, use, seating, synthesis, question)
+    if not seating.seats:
+        return panel.turned_away()
+    asked = {seat.name for seat in seating.seats}
+    return (yield from panel.hold(tuple(call for call in calls if call.name in asked)))
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
-    """What became of the branches: usable answers, and those who gave none."""
+class _Heard:
+    """All rounds of one panel: what became of the branches, and whether the panel grew."""
 
-    drafts: tuple[Draft, ...]
-    left_out: tuple[LeftOut, ...]
-    collected: Collected
-    usage: Usage
-    cost_usd: float | None
-
-
-def hear(branches: Sequence[BranchSpec], collected: Collected) -> Hearing:
-    """Judge every outcome; an answer without visible text does not count."""
-    drafts: list[Draft] = []
-    left_out: list[LeftOut] = []
-    for branch, outcome in zip(branches, collected.outcomes, strict=True):
-        match outcome:
-            case Answered(completion=completion):
-                verdict = judge(completion)
-                if verdict.usable:
-                    drafts.append(Draft(branch.name, verdict.text, verdict.kind == "cut"))
-                else:
-                    left_out.append(LeftOut(branch.name, verdict.kind))
-            case Failed(failure=failure):
-                left_out.append(LeftOut(branch.name, failure.code))
-            case Cancelled(reason=reason):
-                left_out.append(LeftOut(branch.name, reason))
-    usage, cost = spent(collected.outcomes)
-    return Hearing(tuple(drafts), tuple(left_out), collected, usage, cost)
-
-
-def spent(outcomes: Sequence[Outcome]) -> tuple[Usage, float | None]:
-    """Tokens and cost of calls; the cost is None when any of it is unknown."""
-    usage, cost = Usage(), 0.0
-    known = True
-    for outcome in outcomes:
-        if isinstance(outcome, Answered):
-            usage += outcome.completion.usage
-            known = known and outcome.completion.cost_usd is not None
-            cost += outcome.completion.cost_usd or 0.0
-        else:
-            usage += outcome.usage
-            known = known and outcome.usage == Usage()
-    return usage, cost if known else None
+    hearing: Hearing
+    policy: Collect
+    grown: Growth | None = None
+    spared: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """One convening: the tool, the call that convened it, and the values for its prompts."""
+    """One convening."""
 
     tool: FusionToolSpec
     use: ToolUse
-    values: dict[str, Any]
-    seed: int
+    seating: Seating
+    synthesis: Synthesis
+    question: str
 
-    def branch(self, branch: BranchSpec, index: int) -> Call:
-        """The call of one branch."""
-        where = f"tools.{self.use.tool}.branches.{index}.prompt"
-        task = render(branch.prompt, self.values, where)
-        messages = (*_system(branch.system), *_shown(branch.examples), *self._context(branch, task))
-        return Call(
-            step_id=f"{self.use.step_id}/{branch.name}",
-            parent_id=self.use.step_id,
-            kind="branch",
-            name=branch.name,
-            model=branch.model,
-            request=ChatRequest(
-                messages, sampling=Sampling(temperature=branch.temperature, max_tokens=branch.max_tokens)
-            ),
-            timeout=branch.timeout or self.tool.collect.timeout,
-            resources=tuple((branch.resources or {}).items()),
+    def hold(self, calls: tuple[Call, ...]) -> Flow[ToolOutcome]:
+        """Hear the branches, have their answers merged, and tell the main LLM."""
+        heard = yield from self._hear(calls)
+        noted = self._noted(heard)
+        drafts = heard.hearing.drafts
+        if len(drafts) < 2:  # noqa: PLR2004  # there is nothing to compare
+            return self._unmerged(heard, noted)
+        found = self._agreement(heard)
+        if found is not None:
+            noted = replace(noted, agreement=decisions.compared(found, noted.answered))
+            if self._skips(found):
+                return self._agreed(heard, noted, found)
+        left = self.use.allowance.seconds
+        merged = yield from self.synthesis.merge(
+            drafts, self._most(), None if left is None else left - heard.hearing.seconds
         )
+        return self._merged(heard, noted, merged)
 
-    def synthesise(self, hearing: Hearing, candidates: Candidates) -> Flow[ToolOutcome]:
-        """Have the candidates compared; when that cannot be had, pass them on as they are."""
-        attempts: list[Outcome] = []
-        try:
-            analysis = yield from self._compare(candidates, attempts)
-        except PromptFailed as error:
-            analysis = Unparsed((str(error),))
-        usage, cost = spent(attempts)
-        used = replace(hearing, usage=hearing.usage + usage, cost_usd=_sum(hearing.cost_usd, cost))
-        shuffle = {"shuffle": candidates.shuffle.to_json()}
-        if isinstance(analysis, Unparsed):
-            told: dict[str, Any] = {"synthesis": "failed", "problems": list(analysis.problems)}
-            return self._outcome(
-                raw_tool_text(candidates, hearing.left_out), "degraded", used, told | shuffle
-            )
-        text = as_tool_text(analysis, candidates, hearing.left_out)
-        told = {"synthesis": "ok", "analysis": named(analysis, candidates.shuffle).to_json()}
-        return self._outcome(text, "degraded" if hearing.left_out else "ran", used, told | shuffle)
+    def turned_away(self) -> ToolOutcome:
+        """The outcome when not even one branch can be afforded."""
+        told = self._planned().to_json()
+        nobody_priced = set(self.seating.left_out.values()) == {"unpriced"}
+        why = {key: told[key] for key in ("left_out", "allowance", "shrunk")}
+        return turned_away(self.use, unaffordable(self.seating.short, unpriced=nobody_priced), **why)
 
-    def _compare(self, candidates: Candidates, attempts: list[Outcome]) -> Flow[Analysis | Unparsed]:
-        """Ask the synthesis; when its text cannot be read, ask once more to have it repaired."""
-        asked = self._comparison(candidates)
-        outcome = yield from ask(self._synthesis("synthesis", asked))
-        attempts.append(outcome)
-        analysis = _read(outcome, candidates)
-        if isinstance(analysis, Unparsed) and isinstance(outcome, Answered):
-            repair = repair_request(outcome.completion.message.text, analysis.problems)
-            mended = replace(asked, messages=(Message.of("user", repair),))
-            attempts.append((yield from ask(self._synthesis("repair", mended))))
-            analysis = _read(attempts[-1], candidates)
-        return analysis
+    def _hear(self, calls: tuple[Call, ...]) -> Flow[_Heard]:
+        """Ask the first branches, and the others when that is not enough."""
+        start = self.tool.panel.start if self.tool.panel else len(calls)
+        first, others = calls[:start], calls[start:]
+        policy = self._policy(len(calls))
+        heard = yield from self._round(first, replace(policy, quorum=min(policy.quorum, len(first))))
+        if self.tool.panel is None or not others:
+            return _Heard(heard, policy)
+        seconds = policy.deadline - heard.seconds
+        grown = growth(
+            self.tool.panel,
+            heard,
+            quorum=min(policy.quorum, len(first)),
+            seconds=seconds,
+            question=self.question,
+        )
+        if not grown.wanted:
+            reason = "deadline" if grown.because == "no_time" else "not_needed"
+            return _Heard(heard, policy, grown, tuple(LeftOut(call.name, reason) for call in others))
+        wanted = max(1, policy.quorum - len(heard.drafts))
+        more = yield from self._round(
+            others, replace(policy, quorum=min(wanted, len(others)), deadline=seconds)
+        )
+        return _Heard(heard.then(more), policy, grown)
 
-    def unsynthesised(self, hearing: Hearing) -> ToolOutcome:
+    def _round(self, calls: tuple[Call, ...], policy: Collect) -> Flow[Hearing]:
+        collected = yield from ask_all(calls, policy)
+        return hear([call.name for call in calls], collected, self.synthesis.tariff)
+
+    def _policy(self, branches: int) -> Collect:
+        """How the branches are collected, within the time that is left for them and the synthesis."""
+        policy = self.tool.collect.policy(branches)
+        left = self.use.allowance.seconds
+        if left is None:
+            return policy
+        merging = min(self.tool.synthesis.timeout, left * _MERGING)
+        return replace(policy, deadline=min(policy.deadline, left - merging))
+
+    def _most(self) -> int | None:
+        """Tokens that all answers may have in the synthesis' prompt, when they were foreseen."""
+        counted = self.use.allowance.counted
+        return sum(seat.answer for seat in self.seating.seats) if counted else None
+
+    def _agreement(self, heard: _Heard) -> Agreement | None:
+        """How much the answers agree, where that decides or has decided something."""
+        if heard.grown is not None and not heard.grown.wanted and heard.grown.found is not None:
+            return heard.grown.found
+        if self.tool.synthesis.skip_when_agreement is None:
+            return None
+        return agreement([draft.text for draft in heard.hearing.drafts], self.question)
+
+    def _skips(self, found: Agreement) -> bool:
+        threshold = self.tool.synthesis.skip_when_agreement
+        return threshold is not None and found.score >= threshold
+
+    def _unmerged(self, heard: _Heard, noted: Decisions) -> ToolOutcome:
         """The outcome with one answer, or with none."""
-        if not hearing.drafts:
-            return self._outcome(failed_tool_text(hearing.left_out), "failed", hearing, {"synthesis": "none"})
-        candidates = prepare(hearing.drafts, seed=self.seed, cap=self.tool.synthesis.max_candidate_chars)
-        text = single_tool_text(candidates, hearing.left_out)
-        status: PanelStatus = "degraded" if len(self.tool.branches) > 1 else "ran"
-        return self._outcome(text, status, hearing, {"synthesis": "single"})
-
-    def _context(self, branch: BranchSpec, task: str) -> tuple[Message, ...]:
-        """The branch's task, and what it may see of the conversation."""
-        if branch.context == "conversation":
-            said = tuple(
-                m for m in self.use.conversation.messages if m.role in {"user", "assistant"} and m.text
+        missing = self._missing(heard)
+        if not heard.hearing.drafts:
+            return self._outcome(
+                failed_tool_text(missing), "failed", heard.hearing, replace(noted, synthesis="none")
             )
-            return (*(Message(m.role, (Text(m.text),)) for m in said), Message.of("user", task))
-        asked = self.use.conversation.last_user_text
-        if branch.context == "message" and asked and asked not in task:
-            task = f"{task}\n\nThe user's own words, for context:\n\n{asked}"
-        return (Message.of("user", task),)
+        text = single_tool_text(self.synthesis.candidates(heard.hearing.drafts), missing)
+        status: PanelStatus = "degraded" if len(self.tool.branches) > 1 else "ran"
+        return self._outcome(text, status, heard.hearing, replace(noted, synthesis="single"))
 
-    def _comparison(self, candidates: Candidates) -> ChatRequest:
-        spec = self.tool.synthesis
-        bare = [{"letter": c.letter, "text": c.text} for c in candidates.items]
-        values = synthesis_values(self.values, self.tool, bare, evidence(candidates))
-        template = spec.prompt or shipped_prompt("synthesis")
-        prompt = render(template, values, f"tools.{self.use.tool}.synthesis.prompt")
-        return ChatRequest(
-            (*_shown(spec.examples), Message.of("user", prompt)),
-            response_format=ResponseFormat(
-                "json_schema", "analysis", schema(candidates.letters), strict=True
-            ),
-            sampling=Sampling(temperature=0.0, max_tokens=spec.max_tokens),
+    def _agreed(self, heard: _Heard, noted: Decisions, found: Agreement) -> ToolOutcome:
+        """The outcome without a synthesis, because the answers agree: the one that stands for all."""
+        missing, drafts = self._missing(heard), heard.hearing.drafts
+        candidates = self.synthesis.candidates(drafts)
+        best = next(c.letter for c in candidates.items if c.name == drafts[found.best].name)
+        text = single_tool_text(candidates, missing, agreed=len(drafts), letter=best)
+        told = replace(noted, synthesis="agreed", shuffle=candidates.shuffle.to_json())
+        return self._outcome(text, "degraded" if missing else "ran", heard.hearing, told)
+
+    def _merged(self, heard: _Heard, noted: Decisions, merged: Merged) -> ToolOutcome:
+        """The outcome with a synthesis; when that cannot be had, with the candidates as they are."""
+        missing, candidates = self._missing(heard), self.synthesis.candidates(heard.hearing.drafts)
+        hearing = heard.hearing.merged_by(merged.outcomes, self.synthesis.tariff)
+        noted = replace(
+            noted,
+            synthesis="ok",
+            shuffle=candidates.shuffle.to_json(),
+            attempts=decisions.attempted(hearing.tried),
+        )
+        status: PanelStatus = "degraded" if missing else "ran"
+        match merged.result:
+            case Unparsed(problems):
+                noted = replace(noted, synthesis="failed", problems=problems)
+                return self._outcome(raw_tool_text(candidates, missing), "degraded", hearing, noted)
+            case Written(text, cut):
+                noted = replace(noted, written=text)
+                text = written_tool_text(text, candidates, missing, cut=cut)
+                return self._outcome(text, status, hearing, noted)
+            case analysis:
+                noted = replace(noted, analysis=named(analysis, candidates.shuffle).to_json())
+                return self._outcome(as_tool_text(analysis, candidates, missing), status, hearing, noted)
+
+    def _missing(self, heard: _Heard) -> tuple[LeftOut, ...]:
+        """The branches that the answer lacks; one that was not needed is not missed."""
+        short = (LeftOut(name, reason) for name, reason in self.seating.left_out.items())
+        late = (branch for branch in heard.spared if branch.reason != "not_needed")
+        return (*heard.hearing.left_out, *late, *short)
+
+    def _noted(self, heard: _Heard) -> Decisions:
+        hearing, grown = heard.hearing, heard.grown
+        spared = {branch.name: branch.reason for branch in heard.spared}
+        return replace(
+            self._planned(),
+            asked=tuple(seat.name for seat in self.seating.seats if seat.name not in spared),
+            answered=tuple(draft.name for draft in hearing.drafts),
+            left_out={b.name: b.reason for b in hearing.left_out} | spared | self.seating.left_out,
+            ended_by=hearing.ended_by,
+            collect=decisions.collected_by(heard.policy),
+            adaptive=decisions.grew(self.tool.panel.start, grown) if self.tool.panel and grown else None,
+            hedged=hearing.hedged,
+            attempts=decisions.attempted(hearing.tried),
         )
 
-    def _synthesis(self, name: str, request: ChatRequest) -> Call:
-        spec, step = self.tool.synthesis, self.use.step_id
-        return Call(f"{step}/{name}", step, "synthesis", name, spec.model, request, spec.timeout)
+    def _planned(self) -> Decisions:
+        """What was decided before anyone was asked."""
+        return Decisions(
+            seed=self.synthesis.seed,
+            left_out=self.seating.left_out,
+            allowance=decisions.allowed(self.use.allowance),
+            estimate=decisions.estimated(self.seating.worst),
+            shrunk=decisions.shrunk(self.seating) if self.seating.short else None,
+        )
 
-    def _outcome(
-        self, text: str, status: PanelStatus, hearing: Hearing, detail: dict[str, Any]
-    ) -> ToolOutcome:
+    def _outcome(self, text: str, status: PanelStatus, hearing: Hearing, noted: Decisions) -> ToolOutcome:
         result = ToolResult(self.use.call.id, (Text(text),), is_error=status == "failed")
-        told = {
-            "ended_by": hearing.collected.ended_by,
-            "answered": [draft.name for draft in hearing.drafts],
-            "left_out": {branch.name: branch.reason for branch in hearing.left_out},
-            "seed": self.seed,
-        }
-        return ToolOutcome(result, status, hearing.usage, hearing.cost_usd, told | detail)
-
-
-def _refused(use: ToolUse, problem: str) -> ToolOutcome:
-    """A hint that the main LLM can act on; no branch was asked."""
-    result = ToolResult(use.call.id, (Text(f"{problem} Correct them and call again."),), is_error=True)
-    return ToolOutcome(result, "skipped", detail={"refused": problem})
-
-
-def _read(outcome: Outcome, candidates: Candidates) -> Analysis | Unparsed:
-    match outcome:
-        case Answered(completion=completion):
-            return parse(completion.message.text, candidates.letters)
-        case Failed(failure=failure):
-            return Unparsed((failure.message,))
-        case Cancelled(reason=reason):
-            return Unparsed((f"the synthesis was stopped: {reason}",))
-
-
-def _system(text: str | None) -> tuple[Message, ...]:
-    return (Message.of("system", text),) if text else ()
-
-
-def _shown(examples: Sequence[ExampleSpec]) -> tuple[Message, ...]:
-    pairs = ((Message.of("user", e.user), Message.of("assistant", e.assistant)) for e in examples)
-    return tuple(message for pair in pairs for message in pair)
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other
+        return ToolOutcome(result, status, hearing.took.usage, hearing.took.cost_usd, noted.to_json())

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+LEAST_SECONDS = 1.0
+"""Seconds below which nothing is begun."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collect:

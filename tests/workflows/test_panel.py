@@ -197,7 +197,7 @@ def test_the_cost_is_unknown_when_any_calls_cost_is() -> None:
 def test_nothing_is_lost(fates: list[str]) -> None:
     """Started = answered + left out, whatever happens to the branches."""
     flow, fan_out = begin()
-    outcomes = []
+    outcomes: list[Outcome] = []
     for call, fate in zip(fan_out.calls, fates, strict=True):
         match fate:
             case "answer":
