@@ -87,11 +87,15 @@ def functions(tree: ast.AST) -> Iterator[FunctionDef]:
 
 
 def code_lines(function: FunctionDef) -> int:
-    """Its lines from `def` to the end, without its docstring."""
-    first = function.body[0]
+    """Its own lines from `def` to the end, without its docstring and without functions inside it."""
     documented = ast.get_docstring(function, clean=False) is not None
-    docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
-    return (function.end_lineno or 0) - function.lineno + 1 - docstring
+    docstring = extent(function.body[0]) if documented else 0
+    inner = sum(extent(node) for node in function.body if isinstance(node, FunctionDef))
+    return extent(function) - docstring - inner
+
+
+def extent(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def test_import_contracts_hold() -> None:
