@@ -44,6 +44,11 @@ class Product:
         )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the running product come last, so that no Ray idles beside all the others."""
+    items.sort(key=lambda item: "product" in getattr(item, "fixturenames", ()))
+
+
 def free_port() -> int:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
