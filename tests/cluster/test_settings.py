@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.errors import SetupError
-from cluster.settings import Settings, TelemetrySettings, environment, secret, worker_environment
+from cluster.settings import (
+    Settings,
+    TelemetrySettings,
+    environment,
+    secret,
+    uv_program,
+    worker_environment,
+)
 
 
 def read(home: Path, **variables: str) -> Settings:
@@ -172,3 +179,12 @@ def test_spans_carry_content_only_when_asked_by_name() -> None:
     assert not TelemetrySettings.from_env({}).content
     asked = {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true"}
     assert TelemetrySettings.from_env(asked).content
+
+
+def test_the_uv_that_runs_us_comes_before_the_one_on_the_path(tmp_path: Path) -> None:
+    on_path = tmp_path / "uv"
+    on_path.write_text("")
+    on_path.chmod(0o755)
+    assert uv_program({"UV": "/opt/uv", "PATH": str(tmp_path)}) == "/opt/uv"
+    assert uv_program({"PATH": str(tmp_path)}) == str(on_path)
+    assert uv_program({"PATH": ""}) is None

@@ -28,17 +28,21 @@ def plain(messages: Sequence[Message]) -> tuple[Message, ...]:
     A result of a tool that nobody has answered yet ends the user's turn as notes; older ones, the calls and whatever
     is not text are left out.
     """
+    answered = max((place for place, message in enumerate(messages) if _answers(message)), default=-1)
+    system: list[str] = []
     turns: list[tuple[Role, str]] = []
     for place, message in enumerate(messages):
-        role, text = _turn(message, fresh=not any(_answers(later) for later in messages[place + 1 :]))
+        role, text = _turn(message, fresh=place > answered)
         if not text:
             continue
-        if turns and turns[-1][0] == role:
-            text = f"{turns.pop()[1]}\n\n{text}"
-        turns.append((role, text))
-    system = "\n\n".join(text for role, text in turns if role == "system")
-    told = [Message.of(role, text) for role, text in turns if role != "system"]
-    return (Message.of("system", system), *told) if system else tuple(told)
+        if role == "system":
+            system.append(text)
+        elif turns and turns[-1][0] == role:
+            turns[-1] = (role, f"{turns[-1][1]}\n\n{text}")
+        else:
+            turns.append((role, text))
+    told = tuple(Message.of(role, text) for role, text in turns)
+    return (Message.of("system", "\n\n".join(system)), *told) if system else told
 
 
 def fitted(messages: Sequence[Message], max_tokens: int) -> tuple[Message, ...]:
