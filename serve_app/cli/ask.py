@@ -12,6 +12,7 @@ from rich.text import Text
 from cluster.settings import Settings
 from serve_app.cli.console import emit_json, stderr, stdout
 from serve_app.cli.history import read_run
+from serve_app.cli.keys import require_keys
 from serve_app.cli.render.track import Track
 from serve_app.cli.room import free_port, require_room
 from serve_app.cli.server import serving
@@ -32,6 +33,7 @@ def ask_once(spec: WorkflowSpec, prompt: str, settings: Settings, *, as_json: bo
     """
     # A key for these seconds only: the lasting one is made and shown by `up`.
     here = replace(settings, host=_LOOPBACK, port=free_port(_LOOPBACK), api_key=secrets.token_urlsafe())
+    require_keys([spec], here)
     require_room(here)
     progress = stderr()
     answers = progress if as_json else stdout()

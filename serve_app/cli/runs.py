@@ -13,6 +13,7 @@ from cluster.settings import Settings
 from serve_app.cli.console import emit_json, stderr, stdout
 from serve_app.cli.history import history, read_run
 from serve_app.cli.options import Json
+from serve_app.cli.render.contribution import supported, told
 from serve_app.cli.render.conversation import Contents, Conversation
 from serve_app.cli.render.listing import Runs
 from serve_app.cli.render.track import Track
@@ -57,14 +58,19 @@ def show(
         bool, typer.Option("--conversation", "-c", help="What was said, in place of what was executed.")
     ] = False,
     step: Annotated[
-        str | None, typer.Option("--step", "-s", help="All that this step was sent and answered.")
+        str | None,
+        typer.Option(
+            "--step",
+            "-s",
+            help="All that this step was sent and answered, and what of it went into the answer.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Show one run: its Track, its Conversation, or one step's contents."""
     view = read_run(Settings.from_env(), run)
     if step is not None:
-        _show_step(find_step(view, step), as_json=as_json)
+        _show_step(view, find_step(view, step), as_json=as_json)
     elif as_json:
         emit_json(to_json(view))
     else:
@@ -86,8 +92,9 @@ def find_step(view: RunView, name: str) -> StepView:
     raise UsageError(f"{problem} `{name}`. Name one of: {known}.")
 
 
-def _show_step(step: StepView, *, as_json: bool) -> None:
+def _show_step(view: RunView, step: StepView, *, as_json: bool) -> None:
+    sentences = supported(view, step)
     if as_json:
-        emit_json(asdict(step))
+        emit_json({**asdict(step), "evidence": [asdict(each) for each in sentences]})
     else:
-        stdout().print(Contents(step))
+        stdout().print(Contents(step), *told(step, sentences), sep="\n")

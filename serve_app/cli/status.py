@@ -35,7 +35,10 @@ class Health:
 
 @app.command()
 def status(*, as_json: Json = False) -> None:
-    """Say where the server of this state folder answers and how it is; exit with 1 unless all is well."""
+    """Say where the server of this state folder answers and how it is; exit with 1 unless all is well.
+
+    A server that joined a cluster with `up --address` is not seen.
+    """
     settings = Settings.from_env()
     running = session.running(settings)
     health = health_of(running.base_url, _key(settings)) if running else Health("down")

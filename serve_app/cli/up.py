@@ -12,6 +12,7 @@ import typer
 from cluster.settings import Settings
 from serve_app.auth import key_file
 from serve_app.cli.console import stderr
+from serve_app.cli.keys import require_keys
 from serve_app.cli.render.connection import Key, how_to_call
 from serve_app.cli.room import require_room
 from serve_app.cli.server import serving
@@ -38,7 +39,13 @@ def up(
         typer.Option("--port", min=1, max=65535, show_default="8000", help="The port to listen on."),
     ] = None,
     address: Annotated[
-        str | None, typer.Option("--address", metavar="HOST:PORT", help="Join this Ray cluster (or `auto`).")
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="HOST:PORT",
+            help="Join this Ray cluster (or `auto`). Stop it with Ctrl-C or SIGTERM: `status` and `down` know only "
+            "servers that started their own.",
+        ),
     ] = None,
     provider: ProviderOption = None,
 ) -> None:
@@ -48,6 +55,7 @@ def up(
         found, host=host or found.host, port=port or found.port, ray_address=address or found.ray_address
     )
     specs = chosen(workflows or [], provider)
+    require_keys(specs, settings)
     require_room(settings)
     tell_about(specs, provider, stderr())
     fetch_weights(specs, settings, stderr())

@@ -41,6 +41,8 @@ async def watch(
             error = await watching.listen(spec.name, prompt, answers)
         finally:
             await watching.close()
+    if error is None and not watching.said:
+        progress.print("The answer is empty.", style="degraded")
     return Watched(watching.run_id, error)
 
 
@@ -49,6 +51,7 @@ class _Watching:
 
     def __init__(self, client: httpx.AsyncClient, stage: PanelStage) -> None:
         self.run_id = ""
+        self.said = False
         self._client = client
         self._stage = stage
         self._follower: asyncio.Task[None] | None = None
@@ -56,17 +59,16 @@ class _Watching:
     async def listen(self, model: str, prompt: str, answers: Console) -> RunError | None:
         """Print the answer as it comes; return the error that ended it."""
         self._stage.open()
-        said = False
         try:
             async with aclosing(chat(self._client, model, prompt, self._begun)) as answer:
                 async for text in answer:
                     await self._stage.make_room()
                     answers.print(harmless(text), end="", markup=False, soft_wrap=True)
-                    said = True
+                    self.said = self.said or bool(text.strip())
         except RunError as error:
             return error
         finally:
-            if said:
+            if self.said:
                 answers.line()
         return None
 

@@ -274,3 +274,26 @@ def test_the_json_object_has_what_the_demo_promises() -> None:
         "ok",
         "ok",
     ]
+
+
+def test_attempts_below_a_call_are_counted_and_name_who_was_asked() -> None:
+    branch = f"{TOOL}/diverse"
+    tries = [
+        StepStarted(
+            id=f"try{n}",
+            run_id="run_1",
+            at=BEGAN + 1.3 + n,
+            step_id=f"{branch}/attempt.{n}",
+            parent_id=branch,
+            step_kind="attempt",
+            name=f"attempt {n}",
+            model="strong",
+        )
+        for n in (1, 2)
+    ]
+    view = run_view([*fusion_run(), *tries])
+    tried = step(view, branch)
+    assert tried.attempts == 3
+    assert tried.models_tried == ("strong", tried.model)
+    assert (step(view, TOOL).attempts, step(view, TOOL).models_tried) == (1, ())
+    assert step(view, f"{TOOL}/broad").attempts == 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,37 +16,57 @@ from workflows.replay import RunSummary
 
 _ID_LENGTH = 20
 """Enough of an id to name the run: ``run_``, the milliseconds and twelve random bits."""
-_ROOMY = 110
+_SHORT = ("RUN", "STARTED", "MODEL", "STATUS", "TIME", "TOKENS")
+_WITH_PANEL = ("RUN", "STARTED", "MODEL", "STATUS", "PANEL", "TIME", "TOKENS")
+_DATE, _MINUTES = slice(None), slice(5, 16)
+_LAYOUTS = (
+    ((*_WITH_PANEL, "COST"), _DATE),
+    (_WITH_PANEL, _MINUTES),
+    (_SHORT, _MINUTES),
+)
+"""What is shown, and how much of the date; the first that fits is taken."""
+
+_ANY = 1_000
+_PANEL: Mapping[str, str] = {"ran": "ok", "degraded": "degraded", "failed": "failed"}
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A list of runs in the order given; a wide screen also shows panel, cost and the whole date."""
+    """A list of runs in the order given, with as much of each as the screen has room for."""
 
     summaries: tuple[RunSummary, ...]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        narrow = ["RUN", "STARTED", "MODEL", "STATUS", "TIME", "TOKENS"]
-        roomy = options.max_width >= _ROOMY
-        headings = [*narrow, "PANEL", "COST"] if roomy else narrow
+        tables = [self._table(*layout) for layout in _LAYOUTS]
+        fitting = (
+            table
+            for table in tables
+            if Measurement.get(console, options.update(max_width=_ANY), table).maximum <= options.max_width
+        )
+        yield next(fitting, tables[-1])
+
+    def _table(self, headings: Sequence[str], day: slice) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="quiet")
         for heading in headings:
             table.add_column(heading, no_wrap=True, overflow="ellipsis")
         for run in self.summaries:
-            when = moment(run.started_at)
-            table.add_row(*islice(_cells(run, when if roomy else when[5:16]), len(headings)))
-        yield table
+            cells = _cells(run, moment(run.started_at)[day])
+            table.add_row(*(cells[heading] for heading in headings))
+        return table
 
 
-def _cells(run: RunSummary, when: str) -> Iterator[Text]:
-    yield Text(run.run_id[:_ID_LENGTH], style="name")
-    yield Text(when)
-    yield Text(harmless(run.virtual_model))
-    yield state(run.status)
-    yield Text(seconds(run.seconds))
-    yield Text(tokens(Usage(run.input_tokens, run.output_tokens)))
-    yield Text(run.panel or NOTHING)
-    yield Text(money(run.cost_usd))
+def _cells(run: RunSummary, when: str) -> dict[str, Text]:
+    """Everything that can be said of a run, by heading."""
+    return {
+        "RUN": Text(run.run_id[:_ID_LENGTH], style="name"),
+        "STARTED": Text(when),
+        "MODEL": Text(harmless(run.virtual_model)),
+        "STATUS": state(run.status),
+        "PANEL": Text(run.panel or NOTHING, style=_PANEL.get(run.panel or "", "quiet")),
+        "TIME": Text(seconds(run.seconds)),
+        "TOKENS": Text(tokens(Usage(run.input_tokens, run.output_tokens))),
+        "COST": Text(money(run.cost_usd)),
+    }
 
 
 def described(rows: Iterable[tuple[str, str]]) -> Table:

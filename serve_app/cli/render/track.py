@@ -7,19 +7,23 @@
        └─ ✓ synthesis     smollm2-135m              ─━━━━━━━━            3.0 s   220→60
     └─ ✓ answer           smollm2-135m                       ─━━━━━━━    2.5 s   261→51
 
-A bar's thin part is the wait for the first token. Below stand the errors and what ended the panels.
+A bar's thin part is the wait for the first token. Attempts that failed or lost a race stand below their branch.
+Underneath: what was decided for each panel and why, what its branches contributed, and the errors.
 Pure: a `RunView` in, a rich renderable out; it fits itself to the width that it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from serve_app.cli.render.contribution import Contributions
+from serve_app.cli.render.decisions import decided
 from serve_app.cli.render.waterfall import Axis, Bar
 from serve_app.cli.render.words import (
     GLYPHS,
@@ -31,25 +35,13 @@ from serve_app.cli.render.words import (
     short_model,
     state,
     stopped_because,
+    title,
     tokens,
 )
-from workflows.replay import RunView, StepNode, StepView
+from workflows.replay import CONTAINERS, RunView, StepNode, StepView
 
 _ROOMY = 110
 """From this width on model names are written out and each step's cost has a column."""
-
-CONTAINERS = frozenset({"main", "tool"})
-"""Kinds of steps that hold others and call no model themselves."""
-
-_ENDED_BY: Mapping[str, str] = {
-    "quorum": "quorum and grace time were over",
-    "deadline": "the deadline was reached",
-}
-_MERGED: Mapping[str, str] = {
-    "failed": "the synthesis failed, so their answers were passed on as they are",
-    "single": "the only answer was passed on as it is",
-    "none": "the main LLM answered alone",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +84,7 @@ class Track:
     def _cells(self, row: Row, end: float, *, roomy: bool) -> Iterator[RenderableType]:
         step = row.step
         model = "" if step.kind in CONTAINERS else harmless(step.model)
-        yield Text.assemble(
-            (row.guide, "quiet"), (GLYPHS[step.status], step.status), " ", harmless(step.name)
-        )
+        yield Text.assemble((row.guide, "quiet"), (GLYPHS[step.status], step.status), " ", title(step))
         yield Text(model if roomy else short_model(model), style="quiet")
         yield bar_of(step, self.view.started_at, end)
         yield Text(seconds(step.seconds if step.seconds is not None else end - step.started_at))
@@ -150,38 +140,33 @@ def bar_of(step: StepView, start: float, end: float) -> Bar:
     return Bar((step.started_at - start) / span, (spoke - start) / span, (ended - start) / span, style)
 
 
-def panel_line(tool: StepView, branches: Sequence[StepView]) -> str:
-    """Say how a panel went, for example ``2 of 3 branches answered, then the deadline was reached``."""
-    well = [branch.name for branch in branches if branch.status == "ok"]
-    usable = tool.detail.get("answered", well)
-    facts = [f"{len(usable)} of {len(branches)} branches answered"]
-    if tool.status == "running":
-        facts[0] += " so far"
-    if why := _ENDED_BY.get(str(tool.detail.get("ended_by"))):
-        facts[0] += f", then {why}"
-    left_out = tool.detail.get("left_out", {})
-    facts += [f"{name} gave nothing usable ({left_out[name]})" for name in well if name in left_out]
-    if merged := _MERGED.get(str(tool.detail.get("synthesis"))):
-        facts.append(merged)
-    return harmless("; ".join(facts) + ".")
-
-
-def _panels(view: RunView) -> Iterator[Text]:
-    """One line for each panel."""
+def _panels(view: RunView) -> Iterator[RenderableType]:
+    """For each panel what was decided, then what each branch contributed."""
     for tool in (step for step in view.steps if step.kind == "tool"):
         branches = [step for step in view.steps if step.parent_id == tool.step_id and step.kind == "branch"]
-        if branches:
-            yield Text.assemble((harmless(tool.name), "name"), f": {panel_line(tool, branches)}")
+        for number, fact in enumerate(decided(tool, branches)):
+            head = (f"{harmless(tool.name)}: ", "name") if number == 0 else ("  · ", "quiet")
+            yield Text.assemble(head, f"{fact.rstrip('.')}.")
+        if tool.contribution:
+            yield Padding(Contributions(tool.contribution), (0, 0, 0, 2), expand=False)
 
 
 def _troubles(view: RunView) -> Iterator[Text]:
-    """One line for each step that did not end well, and one for the run when no step's says the same."""
+    """One line for each step that did not end well, and one for the run when no step's says the same.
+
+    An attempt that ended as its branch did is told with it.
+    """
     told = set()
-    for step in view.steps:
+    steps = {step.step_id: step for step in view.steps}
+    for step in (row.step for row in tree_rows(view.tree())):
         text = remark(step)
-        if text and step.kind != "main":
-            told.add(step.failure)
-            yield Text.assemble((f"{GLYPHS[step.status]} {harmless(step.name)}", step.status), f": {text}")
+        owner = steps.get(step.parent_id) if step.kind == "attempt" else None
+        if not text or step.kind == "main" or (owner and text == remark(owner)):
+            continue
+        told.add(step.failure)
+        name = f"{title(owner)}, {title(step)}" if owner else title(step)
+        often = f" ({step.attempts} attempts)" if step.attempts > 1 else ""
+        yield Text.assemble((f"{GLYPHS[step.status]} {name}", step.status), f": {text}{often}")
     if view.error is not None and view.error not in told:
         yield Text.assemble(("✗ run", "failed"), f": {harmless(f'{view.error.code}: {view.error.message}')}")
     elif view.status == "cancelled":

@@ -27,6 +27,7 @@ _STOPPED: Mapping[str, str] = {
     "deadline": "stopped: the panel's deadline was reached",
     "client": "stopped: the client went away",
     "shutdown": "stopped: the server was shut down",
+    "hedged": "stopped: a copy of the call was faster",
     "unknown": "cut off when the run ended",
 }
 NOTHING = "-"
@@ -73,6 +74,11 @@ def money(usd: float | None) -> str:
     return f"${usd:.2f}" if usd >= _CENT else f"${usd:.2g}"
 
 
+def percent(share: float) -> str:
+    """A share between 0 and 1: ``41%``; what is there, but less than one percent, ``<1%``."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"  # noqa: PLR2004  # rounds to nothing
+
+
 def moment(unix: float) -> str:
     """A point in time, local: ``2026-11-22 19:41:07``."""
     return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -86,6 +92,11 @@ def short_model(name: str) -> str:
 def harmless(text: str) -> str:
     """Text that a model or a stranger wrote, without the control characters that could drive the terminal."""
     return _CONTROL.sub("", text)
+
+
+def title(step: StepView) -> str:
+    """A step's name. Of an attempt that lost the race against a copy of itself, what it was."""
+    return "slower copy" if step.kind == "attempt" and step.name.endswith(".lost") else harmless(step.name)
 
 
 def state(name: str) -> Text:

@@ -25,7 +25,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     for name in ("OPENROUTER", "OPENAI", "ANTHROPIC", "GEMINI"):
         monkeypatch.delenv(f"{name}_API_KEY", raising=False)
-    monkeypatch.delenv("OLLAMA_HOST", raising=False)
+    for name in ("OLLAMA_HOST", "GOOGLE_API_KEY", "OR_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STELLARATOR_HOME", str(tmp_path))
     return tmp_path
 

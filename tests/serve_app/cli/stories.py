@@ -7,6 +7,7 @@ from typing import Any
 from workflows.errors import Failure
 from workflows.events import (
     Event,
+    PanelCredited,
     RunFailed,
     RunFinished,
     RunStarted,
@@ -165,7 +166,7 @@ def degraded() -> list[Event]:
             run_id=RUN,
             at=NOON + 0.4,
             step_id=f"{TOOL}/risks",
-            failure=Failure("upstream_busy", "openai/gpt-5.5: rate limited (status 429)", retryable=True),
+            failure=BUSY,
             model="openai/gpt-5.5",
             seconds=0.3,
         ),
@@ -181,6 +182,76 @@ def degraded() -> list[Event]:
         ),
         *merged("degraded", {"ended_by": "deadline"}),
     ]
+
+
+BUSY = Failure("upstream_busy", "openai/gpt-5.5: rate limited (status 429)", retryable=True)
+REFUSED = Failure("upstream_refused", "refused: wrong key (status 401)")
+
+
+def attempt(branch: str, number: str, failure: Failure | None, model: str = "openai/gpt-5.5") -> list[Event]:
+    """An attempt of a branch that failed, or lost the race against a copy of itself."""
+    branch_id = f"{TOOL}/{branch}"
+    step_id = f"{branch_id}/attempt.{number}"
+    common = {"id": f"{step_id}:ended", "run_id": RUN, "at": NOON + 0.5, "step_id": step_id, "seconds": 0.4}
+    return [
+        started(step_id, branch_id, "attempt", f"attempt {number}", 0.1, model=model),
+        StepFailed(**common, failure=failure, model=model)  # type: ignore[arg-type]  # the event's own fields
+        if failure
+        else StepCancelled(**common, reason="hedged", model=model),  # type: ignore[arg-type]  # the same
+    ]
+
+
+def retried() -> list[Event]:
+    """A branch answers after a failure, and faster than another copy of its call."""
+    first, *rest = well()
+    return [
+        first,
+        *attempt("broad", "1", REFUSED, "refused"),
+        *attempt("broad", "2.lost", None, "slow"),
+        *rest,
+    ]
+
+
+def credited() -> Event:
+    """What the branches of `well` contributed."""
+    shares = {"broad": (0.35, 0.62, 0.4), "risks": (0.3, 0.09, 1.0), "diverse": (0.002, 0.0, 0.12)}
+    found = {
+        "source": "broad",
+        "sentence": "A sound\nplan.",
+        "score": 0.8,
+        "copied": True,
+        "credit": 0.62,
+    }
+    other = found | {"source": "risks", "sentence": "Flaky tests.", "copied": False, "credit": 0.09}
+    alone = {"sentence": "I add this.", "weight": 0.3, "evidence": []}
+    attribution = {
+        "contributions": [
+            {"branch": name, "synthesis": synthesis, "answer": answer, "unique": unique}
+            for name, (synthesis, answer, unique) in shares.items()
+        ],
+        "answer": {
+            "unattributed": 0.29,
+            "sentences": [
+                {"sentence": "Start with a pilot.", "weight": 0.7, "evidence": [found, other]},
+                alone,
+            ],
+        },
+        "synthesis": {
+            "unattributed": 0.348,
+            "sentences": [{"sentence": "A pilot.", "weight": 1.0, "evidence": [other]}],
+        },
+        "flags": [
+            {
+                "name": "copied_one_branch",
+                "text": "answer",
+                "branches": ["broad"],
+                "value": 0.71,
+                "why": "71% of the answer is word for word from broad",
+            }
+        ],
+        "languages_differ": False,
+    }
+    return PanelCredited(id="credited", run_id=RUN, at=NOON + 9.0, step_id=TOOL, attribution=attribution)
 
 
 def failed() -> list[Event]:

@@ -108,6 +108,56 @@ def test_one_step_for_programs_has_its_contents(capsys: pytest.CaptureFixture[st
     assert told["request"]["messages"][0]["parts"][0]["text"] == "risks?"
 
 
+@pytest.fixture
+def credited(home: Path) -> None:
+    """A run of which it is known what its branches contributed."""
+    remember(home, [*stories.retried(), stories.credited()])
+
+
+@pytest.mark.usefixtures("credited")
+def test_a_branch_is_shown_with_the_sentences_that_it_supports(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["runs", "show", "last", "--step", "broad"]) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "What of it is in the answer",
+        "  │ Start with a pilot.",
+        "      ← broad 62% · word for word: A sound plan.",
+    ]
+
+
+@pytest.mark.usefixtures("credited")
+def test_a_panel_is_shown_with_the_origin_of_every_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["runs", "show", "last", "--step", "problem_review"]) == 0
+    assert capsys.readouterr().out.splitlines()[-9:] == [
+        "Where the answer comes from",
+        "  │ Start with a pilot.",
+        "      ← broad 62% · word for word: A sound plan.",
+        "      ← risks 9%: Flaky tests.",
+        "  │ I add this.",
+        "      ← no branch",
+        "Where the synthesis comes from",
+        "  │ A pilot.",
+        "      ← risks 9%: Flaky tests.",
+    ]
+
+
+@pytest.mark.usefixtures("credited")
+def test_a_branch_for_programs_has_its_evidence_and_the_models_tried(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["runs", "show", "last", "--step", "risks", "--json"]) == 0
+    evidence = json.loads(capsys.readouterr().out)["evidence"]
+    assert [(each["text"], each["sentence"]) for each in evidence] == [
+        ("answer", "Start with a pilot."),
+        ("synthesis", "A pilot."),
+    ]
+    assert run(["runs", "show", "last", "--json"]) == 0
+    steps = {step["name"]: step for step in json.loads(capsys.readouterr().out)["steps"]}
+    assert steps["broad"]["models_tried"] == ["refused", "slow", stories.MODEL]
+    assert (steps["broad"]["attempts"], steps["risks"]["attempts"]) == (3, 1)
+    assert steps["broad"]["contribution"]["answer"] == 0.62
+    assert steps["problem_review"]["models_tried"] == []
+
+
 @pytest.mark.usefixtures("journal")
 def test_an_unknown_step_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["runs", "show", "last", "--step", "nobody"]) == 2

@@ -71,10 +71,50 @@ def test_what_became_of_unusable_answers_and_of_the_synthesis_is_said() -> None:
         "synthesis": "single",
     }
     events[-5:] = stories.merged("degraded", told)[2:]
-    assert " ".join(track(events)[-2:]) == (
-        "problem_review: 1 of 3 branches answered, then quorum and grace time were over; "
-        "risks gave nothing usable (empty); the only answer was passed on as it is."
-    )
+    assert track(events)[-3:] == [
+        "problem_review: 1 of 3 branches answered, then quorum and grace time were over.",
+        "  · risks gave nothing usable (empty).",
+        "  · the only answer was passed on as it is.",
+    ]
+
+
+def test_attempts_stand_below_their_branch_with_model_reason_and_time() -> None:
+    lines = track(stories.retried())
+    assert [line[:44].rstrip() for line in lines[6:10]] == [
+        "│  ├─ ✓ broad          smollm2-135m-instruct",
+        "│  │  ├─ ✗ attempt 1   refused",
+        "│  │  └─ ⊘ slower copy slow",
+        "│  ├─ ✓ diverse        smollm2-135m-instruct",
+    ]
+    assert "0.4 s" in lines[7]
+    assert lines[-2:] == [
+        "✗ broad, attempt 1: upstream_refused: refused: wrong key (status 401)",
+        "⊘ broad, slower copy: stopped: a copy of the call was faster",
+    ]
+
+
+def test_attempts_that_ended_as_their_branch_did_are_told_with_it() -> None:
+    busy = "upstream_busy: openai/gpt-5.5: rate limited (status 429)"
+    events = [
+        *stories.degraded()[:-7],
+        *stories.attempt("risks", "1", stories.BUSY),
+        *stories.degraded()[-7:],
+    ]
+    told = [line for line in track(events) if busy in line]
+    assert told == [f"✗ risks: {busy} (2 attempts)"]
+
+
+def test_what_branches_contributed_and_what_is_worth_a_look_stands_below_their_panel() -> None:
+    lines = track([*stories.well(), stories.credited()])
+    assert lines[-7:] == [
+        "problem_review: 3 of 3 branches answered.",
+        "  BRANCH     IN THE ANSWER     IN THE SYNTHESIS  UNIQUE",
+        "  broad      ━━━━━━       62%  ━━━╸         35%     40%",
+        "  risks      ━             9%  ━━━          30%    100%",
+        "  diverse                  0%  ╸            <1%     12%",
+        "  no branch  ━━━          29%  ━━━╸         35%",
+        "  ⚑ copied_one_branch: 71% of the answer is word for word from broad",
+    ]
 
 
 def test_a_cancelled_run_says_by_whom() -> None:

@@ -187,3 +187,24 @@ async def test_an_answers_control_codes_do_not_reach_the_terminal() -> None:
     async with doors(script, records) as url:
         await watch(url, KEY, stories.SPEC, "Hi", answers=screens.answers, progress=screens.progress)
     assert screens.text(screens.answers) == "[2J[bold]x[/bold]\n"
+
+
+async def test_an_empty_answer_is_told_and_prints_nothing() -> None:
+    records, screens = ScriptedRecords(), Screens()
+    script = telling(records, stories.well(), before_answer=len(stories.well()), answer=says(""))
+    async with doors(script, records) as url:
+        seen = await watch(url, KEY, stories.SPEC, "Hi", answers=screens.answers, progress=screens.progress)
+    assert seen.error is None
+    assert screens.text(screens.answers).strip() == ""
+    assert screens.text(screens.progress).endswith("The answer is empty.\n")
+
+
+async def test_a_failure_before_the_first_word_leaves_no_empty_answer() -> None:
+    records, screens = ScriptedRecords(), Screens()
+    fails = plays(AnswerFailed(failure=Failure("upstream_busy", "rate limited")))
+    script = telling(records, stories.failed(), before_answer=3, answer=fails)
+    async with doors(script, records) as url:
+        seen = await watch(url, KEY, stories.SPEC, "Hi", answers=screens.answers, progress=screens.progress)
+    assert "rate limited" in str(seen.error)
+    assert screens.text(screens.answers) == ""
+    assert "empty" not in screens.text(screens.progress)
