@@ -212,6 +212,7 @@ class Conversation:
             total_usage=self._totals.usage,
             cost_usd=self._totals.cost_usd,
             panel=result.panel,
+            stop_sequence=result.completion.stop_sequence,
         )
         self._recorder.group_finished(MAIN, monotonic() - self._began, result.completion)
         await self._recorder.run_finished(finished)

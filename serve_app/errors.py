@@ -113,12 +113,9 @@ _ANTHROPIC_TYPES: Mapping[int, AnthropicErrorType] = {
     404: "not_found_error",
     413: "request_too_large",
     429: "rate_limit_error",
-    503: "overloaded_error",
     504: "timeout_error",
     529: "overloaded_error",
 }
-_ANTHROPIC_OVERLOADED = 529
-"""Anthropic's own status where others say 503."""
 
 
 class AnthropicErrorBody(TypedDict):
@@ -180,7 +177,7 @@ def anthropic_envelope(fault: Fault, request_id: str) -> AnthropicErrorEnvelope:
     """A fault in the shape of Anthropic's API, which names the field at fault in the message only."""
     return {
         "type": "error",
-        "error": {"type": _anthropic_type(fault.status), "message": fault.message},
+        "error": {"type": _anthropic_type(_anthropic_status(fault)), "message": fault.message},
         "request_id": request_id,
     }
 
@@ -189,8 +186,9 @@ def fault_response(fault: Fault, scope: Scope) -> Response:
     """The whole answer to a request that failed, in the shape of the API that the request speaks."""
     if not speaks_anthropic(scope):
         return Json(openai_envelope(fault), fault.status, fault.headers)
-    status = _ANTHROPIC_OVERLOADED if fault.status == 503 else fault.status  # noqa: PLR2004  # HTTP's own number
-    return Json(anthropic_envelope(fault, scope["state"]["request_id"]), status, fault.headers)
+    return Json(
+        anthropic_envelope(fault, scope["state"]["request_id"]), _anthropic_status(fault), fault.headers
+    )
 
 
 def error_body(error: Exception, scope: Scope) -> bytes:
@@ -221,6 +219,12 @@ def _openai_type(status: int) -> str:
     if status == 429:  # noqa: PLR2004  # HTTP's own number
         return "rate_limit_error"
     return "server_error" if status >= 500 else "invalid_request_error"  # noqa: PLR2004  # HTTP's own number
+
+
+def _anthropic_status(fault: Fault) -> int:
+    """Anthropic has a status of its own for what others call unavailable, and tells being full from a rate limit."""
+    is_overloaded = fault.status == 503 or fault.code == "overloaded"  # noqa: PLR2004  # HTTP's own number
+    return 529 if is_overloaded else fault.status
 
 
 def _anthropic_type(status: int) -> AnthropicErrorType:

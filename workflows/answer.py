@@ -70,7 +70,8 @@ class AnswerFinished:
     """The answer is complete; `message` equals the sum of the deltas.
 
     `usage` is the size of the client's own conversation, as one model would have counted it; `total_usage` and
-    `cost_usd` are what the whole run took (None: some call's price is unknown).
+    `cost_usd` are what the whole run took (None: some call's price is unknown). `stop_sequence` is the one that
+    ended the answer, where the provider says so.
     """
 
     message: Message
@@ -79,6 +80,7 @@ class AnswerFinished:
     total_usage: Usage
     cost_usd: float | None
     panel: PanelStatus
+    stop_sequence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -221,6 +221,7 @@ class Completion:
         model: the model as the provider names it.
         cost_usd: what the call cost; None when no price is known.
         response_id: the provider's id of the answer; may be empty.
+        stop_sequence: which of the request's stop sequences ended it, where the provider says so.
     """
 
     message: Message
@@ -229,6 +230,7 @@ class Completion:
     model: str = ""
     cost_usd: float | None = None
     response_id: str = ""
+    stop_sequence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,7 @@ async def test_what_is_no_json_object_is_a_400(client: httpx.AsyncClient, conten
     [
         (Failure("upstream_busy", "Slow down.", retryable=True, retry_after=3.0), 429, "rate_limit_error"),
         (Failure("lane_lost", "Lost.", retryable=True), 529, "overloaded_error"),
+        (Failure("overloaded", "Full.", retryable=True), 529, "overloaded_error"),
         (Failure("upstream_timeout", "Late.", retryable=True), 504, "timeout_error"),
         (Failure("upstream_refused", "The provider refused our key."), 502, "api_error"),
         (Failure("run_failed", "It broke."), 500, "api_error"),

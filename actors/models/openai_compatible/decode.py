@@ -44,6 +44,9 @@ _REASONS: Mapping[str, FinishReason] = {
     "content_filter": "content_filter",
     "safety": "content_filter",
 }
+_STOPPED_BY = ("stop_reason", "matched_stop")
+"""vLLM's and SGLang's names for the stop sequence that ended an answer; elsewhere nobody tells."""
+
 _THINKING = ("reasoning_content", "reasoning")
 _THINKING_BLOCKS = ("reasoning_details", "thinking_blocks")
 """OpenRouter's and LiteLLM's names for thinking in the provider's own form, signed; it goes back as it came."""
@@ -89,6 +92,7 @@ class Answer:
         self._calls: list[_Call] = []
         self._at: dict[int, _Call] = {}
         self._finish = ""
+        self._stopped_by = ""
         self._usage = Usage()
         self._cost: float | None = None
         self._id = ""
@@ -125,7 +129,8 @@ class Answer:
         if calls and reason == "stop":
             reason = "tool_calls"
         usage = self._usage if self._usage != Usage() else estimate(self._request, message)
-        return Completion(message, reason, usage, self._answered_by or self._model, self._cost, self._id)
+        model = self._answered_by or self._model
+        return Completion(message, reason, usage, model, self._cost, self._id, self._stopped_by)
 
     def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
         self._id = self._id or str(chunk.get("id") or "")
@@ -134,6 +139,8 @@ class Answer:
             self._usage, self._cost = read_usage(usage), _money(usage.get("cost"))
         for choice in (chunk.get("choices") or ())[:1]:
             self._finish = str(choice.get("finish_reason") or self._finish)
+            told = (choice.get(name) for name in _STOPPED_BY)
+            self._stopped_by = next((s for s in told if s in self._request.sampling.stop), self._stopped_by)
             yield from self._delta(choice.get("delta") or choice.get("message") or {})
 
     def _delta(self, delta: Mapping[str, Any]) -> Iterator[Delta]:

@@ -155,7 +155,7 @@ class MessageEncoder:
             "container": None,
             "stop_details": None,
             "stop_reason": stop_reason(finished),
-            "stop_sequence": None,
+            "stop_sequence": finished.stop_sequence or None,
         }
         usage = token_counts(finished.usage)
         ours = extension(self._run_id, finished)

@@ -96,6 +96,7 @@ def whole_message(run: RunRequest, finished: AnswerFinished, *, thinking: bool) 
         **open_message(run.run_id, run.virtual_model, finished.usage),
         "content": list(_blocks(run.run_id, finished.message, thinking=thinking)),
         "stop_reason": stop_reason(finished),
+        "stop_sequence": finished.stop_sequence or None,
         "stellarator": extension(run.run_id, finished),
     }
 
@@ -132,8 +133,8 @@ def stop_reason(finished: AnswerFinished) -> wire.StopReason:
             return "tool_use"
         case "content_filter":
             return "refusal"
-        case _:
-            return "end_turn"
+        case "stop":
+            return "stop_sequence" if finished.stop_sequence else "end_turn"
 
 
 def token_counts(usage: Usage) -> wire.MessageDeltaUsage:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from workflows.messages import (
     Message,
     Reasoning,
     ReasoningDelta,
+    Sampling,
     TextDelta,
     ToolCall,
     ToolCallDelta,
@@ -211,6 +213,20 @@ def test_usage_is_an_estimate_and_says_so_when_the_server_does_not_count() -> No
 def test_a_finish_reason_may_be_missing_when_the_server_says_done() -> None:
     _, completion = heard(chunk(content="x"))
     assert completion.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("name", ["stop_reason", "matched_stop"])
+@pytest.mark.parametrize(("told", "known"), [("END", "END"), ("OTHER", ""), (151645, ""), (None, "")])
+def test_the_stop_sequence_that_ended_an_answer_is_kept_where_a_server_names_it(
+    name: str, told: Any, known: str
+) -> None:
+    """A number is a token of the model's own."""
+    answer = Answer("m", replace(ASKED, sampling=Sampling(stop=("END",))))
+    last = chunk("stop", content="Hi")
+    last["choices"][0][name] = told
+    assert list(answer.feed(last)) == [TextDelta("Hi")]
+    assert list(answer.feed(chunk())) == []
+    assert answer.completion().stop_sequence == known
 
 
 def test_a_stream_that_breaks_off_is_malformed() -> None:

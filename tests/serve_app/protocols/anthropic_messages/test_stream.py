@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,6 +121,11 @@ def tool_block(call_id: str, name: str) -> str:
 def test_a_client_that_does_not_want_to_see_thinking_does_not() -> None:
     stream = encoded(ReasoningDelta("Hmm"), TextDelta("Hi"), finished("Hi", reasoning="Hmm"), thinking=False)
     assert "thinking" not in stream.replace("thinking_tokens", "")
+
+
+def test_the_stop_sequence_that_ended_an_answer_is_named() -> None:
+    stream = encoded(TextDelta("Hi"), replace(finished("Hi"), stop_sequence="END"))
+    assert '"stop_reason":"stop_sequence","stop_sequence":"END"}' in stream
 
 
 def test_an_answer_of_nothing_has_no_block() -> None:

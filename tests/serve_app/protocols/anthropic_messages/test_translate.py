@@ -422,6 +422,12 @@ def test_every_finish_reason_has_its_word(reason: FinishReason, told: str) -> No
     assert answered(replace(finished("Hi"), finish_reason=reason))["stop_reason"] == told
 
 
+def test_the_stop_sequence_that_ended_an_answer_is_named() -> None:
+    payload = answered(replace(finished("Hi"), stop_sequence="END"))
+    assert (payload["stop_reason"], payload["stop_sequence"]) == ("stop_sequence", "END")
+    assert answered(finished("Hi"))["stop_sequence"] is None
+
+
 @pytest.mark.parametrize("arguments", ["[1]", "{", "not json", '{"a": NaN}', "[" * 100_000, '"text"'])
 def test_arguments_that_are_no_json_object_are_kept_under_a_name(arguments: str) -> None:
     [block] = answered(finished("", ToolCall("c1", "look", arguments)))["content"]
