@@ -1,6 +1,7 @@
-"""Build the Serve application: the import path in deploy/serve.yaml, and what `stellarator up` runs."""
+"""Build the Serve application: the import path in deploy/serve.yaml, and what `stellarator up` runs.
 
-from __future__ import annotations
+Without ``from __future__ import annotations``: Serve reads the type of `build`'s argument as an object.
+"""
 
 from collections.abc import Sequence
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 from openai import OpenAI
 
@@ -20,6 +21,10 @@ from tests.integration.panels import published, rules
 from tests.otlp import GrpcReceiver, Receiver
 
 KEY = "sk-stellarator-for-tests"
+
+# Machines are noisy: how long an example takes says nothing.
+hypothesis.settings.register_profile("noisy-machine", deadline=None)
+hypothesis.settings.load_profile("noisy-machine")
 
 
 @dataclass(frozen=True)

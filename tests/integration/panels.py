@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from workflows.spec import WorkflowSpec
@@ -111,64 +110,40 @@ def pass_through(name: str, base_url: str, model: str) -> WorkflowSpec:
     )
 
 
+PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "slow-three": (("slow", "slow", "slow"), {"collect": {"quorum": 3}}),
+    "one-broken": (("fast", "broken", "fast"), {"collect": {"grace": "8s"}}),
+    "one-hanging": (("fast", "fast", "hanging"), {}),
+    "past-deadline": (("fast", "hanging", "hanging"), {"collect": {"deadline": "1s", "timeout": "1s"}}),
+    "all-broken": (("broken", "broken", "broken"), {}),
+    "all-hanging": (("hanging", "hanging", "hanging"), {"collect": {"deadline": "60s", "timeout": "60s"}}),
+    "dedicated-three": (("fast", "fast", "fast"), {"deployment": "dedicated"}),
+    "own-process": (("fast", "fast"), {"branch": {"resources": {"num_cpus": 0.1}}}),
+    "thoughtful-three": (
+        ("thoughtful", "thoughtful", "thoughtful"),
+        {"collect": {"quorum": 3, "timeout": "40s", "deadline": "60s"}},
+    ),
+    "first-busy": (("busy", "fast", "fast"), {"collect": {"quorum": 3}}),
+    "refused-first": (
+        ("refused", "fast", "fast"),
+        {"collect": {"quorum": 3}, "fallbacks": {"refused": ["fast"]}},
+    ),
+    "hedged": (
+        ("hanging", "fast", "fast"),
+        {
+            "collect": {"quorum": 3},
+            "fallbacks": {"hanging": ["fast"]},
+            "tool": {"hedge": {"after": "0.3s", "max_share": 1.0}},
+        },
+    ),
+    "main-down": (("fast", "fast", "fast"), {"main": "broken", "fallbacks": {"broken": ["main"]}}),
+    "tail-wait-for-all": (("all-1", "all-2", "all-3"), {"collect": {"quorum": 3, "timeout": "60s"}}),
+    "tail-quorum": (("two-1", "two-2", "two-3"), {"collect": {"grace": "0.1s", "timeout": "60s"}}),
+}
+"""Panels by name: the models of their branches, and what is special about them."""
+
+
 def published(base_url: str) -> list[WorkflowSpec]:
     """Every virtual model that the integration tests call."""
-    return [
-        panel("slow-three", base_url, ("slow", "slow", "slow"), collect={"quorum": 3}),
-        panel("one-broken", base_url, ("fast", "broken", "fast")),
-        panel("one-hanging", base_url, ("fast", "fast", "hanging")),
-        panel(
-            "past-deadline",
-            base_url,
-            ("fast", "hanging", "hanging"),
-            collect={"deadline": "1s", "timeout": "1s"},
-        ),
-        panel("all-broken", base_url, ("broken", "broken", "broken")),
-        panel(
-            "all-hanging",
-            base_url,
-            ("hanging", "hanging", "hanging"),
-            collect={"deadline": "60s", "timeout": "60s"},
-        ),
-        panel("dedicated-three", base_url, ("fast", "fast", "fast"), deployment="dedicated"),
-        panel("own-process", base_url, ("fast", "fast"), branch={"resources": {"num_cpus": 0.1}}),
-        panel(
-            "thoughtful-three",
-            base_url,
-            ("thoughtful",) * 3,
-            collect={"quorum": 3, "timeout": "40s", "deadline": "60s"},
-        ),
-        panel("first-busy", base_url, ("busy", "fast", "fast"), collect={"quorum": 3}),
-        panel(
-            "refused-first",
-            base_url,
-            ("refused", "fast", "fast"),
-            fallbacks={"refused": ["fast"]},
-            collect={"quorum": 3},
-        ),
-        panel(
-            "hedged",
-            base_url,
-            ("hanging", "fast", "fast"),
-            fallbacks={"hanging": ["fast"]},
-            tool={"hedge": {"after": "0.3s", "max_share": 1.0}},
-            collect={"quorum": 3},
-        ),
-        panel("main-down", base_url, ("fast", "fast", "fast"), main="broken", fallbacks={"broken": ["main"]}),
-        panel(
-            "tail-wait-for-all",
-            base_url,
-            ("all-1", "all-2", "all-3"),
-            collect={"quorum": 3, "timeout": "60s"},
-        ),
-        panel(
-            "tail-quorum", base_url, ("two-1", "two-2", "two-3"), collect={"grace": "0.1s", "timeout": "60s"}
-        ),
-        pass_through("plain", base_url, "main"),
-        pass_through("endless", base_url, "endless"),
-    ]
-
-
-def analysis_text() -> str:
-    """The synthesis' answer."""
-    return json.dumps(ANALYSIS)
+    panels = [panel(name, base_url, models, **dict(special)) for name, (models, special) in PANELS.items()]
+    return [*panels, pass_through("plain", base_url, "main"), pass_through("endless", base_url, "endless")]

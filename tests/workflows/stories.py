@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -51,26 +52,32 @@ def said(text: str, tokens_in: int, tokens_out: int, cost: float | None = 0.01) 
     )
 
 
-def fusion_run(run_id: str = "run_1", text: str = "Review this plan.") -> list[Event]:
-    """Main, a panel of three of which one fails and one is a straggler, synthesis, answer."""
+@dataclass(frozen=True)
+class Teller:
+    """Tells the events of one run."""
 
-    def started(step: str, parent: str, kind: Any, name: str, second: float) -> StepStarted:
+    run_id: str
+    text: str
+
+    def started(self, step: str, parent: str, kind: Any, name: str, second: float) -> StepStarted:
         return StepStarted(
-            id=f"{run_id}:{step}:started",
-            run_id=run_id,
+            id=f"{self.run_id}:{step}:started",
+            run_id=self.run_id,
             at=BEGAN + second,
             step_id=step,
             parent_id=parent,
             step_kind=kind,
             name=name,
             model="alias",
-            request=None if kind in {"main", "tool"} else asked(text),
+            request=None if kind in {"main", "tool"} else asked(self.text),
         )
 
-    def finished(step: str, second: float, seconds: float, completion: Completion | None) -> StepFinished:
+    def finished(
+        self, step: str, second: float, seconds: float, completion: Completion | None
+    ) -> StepFinished:
         return StepFinished(
-            id=f"{run_id}:{step}:ended",
-            run_id=run_id,
+            id=f"{self.run_id}:{step}:ended",
+            run_id=self.run_id,
             at=BEGAN + second,
             step_id=step,
             seconds=seconds,
@@ -78,6 +85,12 @@ def fusion_run(run_id: str = "run_1", text: str = "Review this plan.") -> list[E
             completion=completion,
         )
 
+
+def fusion_run(run_id: str = "run_1", text: str = "Review this plan.") -> list[Event]:
+    """Main, a panel of three of which one fails and one is a straggler, synthesis, answer."""
+
+    tell = Teller(run_id, text)
+    started, finished = tell.started, tell.finished
     tool = "problem_review.1"
     return [
         RunStarted(

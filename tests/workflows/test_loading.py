@@ -221,7 +221,10 @@ def workflows(draw: st.DrawFn) -> WorkflowSpec:
             "mode": st.just("fusion"),
             "description": TEXTS,
             "branches": st.lists(
-                branch.filter(lambda b: b["name"] != "synthesis"), min_size=1, unique_by=lambda b: b["name"]
+                branch.filter(lambda b: b["name"] not in {"synthesis", "repair"}),
+                min_size=1,
+                max_size=4,
+                unique_by=lambda b: b["name"],
             ),
             "synthesis": st.fixed_dictionaries({"model": alias}, optional={"prompt": TEXTS}),
         },

@@ -9,7 +9,7 @@ revision = "0001"
 down_revision = None
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # long: the tables as they were then, one after the other
     """Make the tables as they were at this revision; later changes get revisions of their own."""
     serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
