@@ -45,6 +45,8 @@ STATUSES: Mapping[str, int] = {
     "upstream_timeout": 504,
     "run_failed": 500,
     "prompt_failed": 500,
+    # Nothing is broken, and the same request would end in the same way.
+    "limit_reached": 400,
     "step_mismatch": 500,
     "cluster_error": 503,
     "lane_lost": 503,

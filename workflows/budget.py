@@ -10,13 +10,13 @@ tool's result, and `ANSWER_TOKENS` to write. Tools that are called at once get e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workflows.flow import RunSoFar
 from workflows.messages import ChatRequest
-from workflows.policy import Allowance, Spending
-from workflows.spec import LimitsSpec
+from workflows.policy import LEAST_SECONDS, Allowance, Spending
+from workflows.spec import FusionToolSpec, LimitsSpec, ToolSpec
 from workflows.tariff import Tariff, prompt_tokens
 
 ANSWER_TOKENS = 2_000
@@ -42,6 +42,14 @@ def for_tools(left: Allowance, tariff: Tariff, main: str, conversation: ChatRequ
     if not left.counted:
         return left
     return left.without(tariff.worst(main, prompt_tokens(conversation) + RESULT_TOKENS, ANSWER_TOKENS))
+
+
+def still_offered(tools: Mapping[str, ToolSpec], left: Allowance) -> dict[str, ToolSpec]:
+    """The tools that the main LLM may still call: none when anything is used up, no panel when panels are."""
+    late = left.seconds is not None and left.seconds < LEAST_SECONDS
+    if late or left.cost_usd == 0 or left.tokens == 0:
+        return {}
+    return {name: t for name, t in tools.items() if left.panels != 0 or not isinstance(t, FusionToolSpec)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def contributions(view: RunView) -> Iterator[tuple[str, Attribution]]:
             if step.parent_id == tool.step_id and step.kind == "branch" and step.output
         ]
         if len(branches) > 1 and view.answer:
-            analysis = "\n".join(_said(tool.detail.get("analysis", {})))
+            analysis = "\n".join(_said(tool.detail.get("analysis") or tool.detail.get("written", "")))
             yield tool.step_id, attribute(branches, answer=view.answer, synthesis=analysis, task=_task(tool))
 
 

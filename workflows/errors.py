@@ -16,6 +16,7 @@
     │   └── UpstreamMalformed      an answer that cannot be understood, or an empty one
     ├── RunError                   the run itself cannot go on
     │   ├── PromptFailed           a template could not be rendered with these arguments
+    │   ├── LimitReached           what the workflow lets a run use is too little for an answer
     │   └── StepMismatch           a replayed flow asked for another step than the journal has
     └── ClusterError               a part of the cluster is gone or does not answer
         ├── LaneLost               the process that made a call died
@@ -245,6 +246,19 @@ class PromptFailed(RunError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.detail}"
+
+
+class LimitReached(RunError):
+    """What the workflow lets a run use is too little for an answer. `limits` says what that is, for people."""
+
+    code = "limit_reached"
+
+    def __init__(self, limits: str) -> None:
+        super().__init__(limits)
+        self.limits = limits
+
+    def __str__(self) -> str:
+        return f"The workflow's limits ({self.limits}) leave too little for an answer to this conversation."
 
 
 class StepMismatch(RunError):

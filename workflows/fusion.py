@@ -5,22 +5,51 @@
 `converse` is the whole logic of a run. It yields steps and is sent their outcomes; it never waits and never
 calls anything (`workflows.flow` says how that works, `workflows.panel` what a panel does). The driver is
 `actors.conversation`.
+
+A workflow's `limits` bound the whole run. Before each turn it is reckoned what is left: tools get that without what the
+answer will need (`workflows.budget`), and are no longer offered when it is used up; the turn itself may write no more
+than is left. When not even that is enough for an answer, the run ends: with what was said so far, as ended by its length,
+or as a failure that names the limit.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
+from workflows import examples
 from workflows.answer import PanelStatus, RunRequest
-from workflows.flow import Answered, Call, Cancelled, Failed, Flow, ToolOutcome, ToolUse, ask, use_tools
+from workflows.budget import for_tools, remaining, still_offered
+from workflows.errors import LimitReached
+from workflows.flow import (
+    Answered,
+    Call,
+    Cancelled,
+    Failed,
+    Flow,
+    RunSoFar,
+    ToolOutcome,
+    ToolUse,
+    ask,
+    reckon,
+    use_tools,
+)
 from workflows.messages import ChatRequest, Completion, Message, Text, Tool, ToolCall, ToolChoice, Usage
 from workflows.pictures import by_reference
+from workflows.policy import Allowance
 from workflows.spec import ModelToolSpec, ToolSpec, WorkflowSpec
+from workflows.tariff import Facts, Tariff
+from workflows.thinking import visible
 
 MAIN = "main"
 """Step id of the main LLM's whole conversation; its turns and tools hang below it."""
+
+
+Done: TypeAlias = tuple[ToolUse, ToolOutcome]
+"""A tool that was used, and what came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,35 +61,40 @@ class Answer:
     panel: PanelStatus
 
 
-def converse(spec: WorkflowSpec, run: RunRequest) -> Flow[Answer | Failed | Cancelled]:
-    """Let the main LLM answer; run the mounted tools that it calls, round by round."""
-    mounted = mounted_tools(spec, run)
-    said = run.request
+def converse(
+    spec: WorkflowSpec, run: RunRequest, facts: Facts | None = None
+) -> Flow[Answer | Failed | Cancelled]:
+    """Let the main LLM answer; run the mounted tools that it calls, round by round.
+
+    `facts` are prices and sizes of the workflow's models, where they are known.
+    """
+    mounted, said = mounted_tools(spec, run), run.request
+    tariff, done = Tariff(spec.models, facts or {}), list[Done]()
     forced = forced_calls(mounted, run)
-    done: list[tuple[ToolUse, ToolOutcome]] = []
     if forced:
-        uses = _uses(forced, said, 1)
-        results = yield from use_tools(uses)
-        done += zip(uses, results, strict=True)
+        results = yield from _carry_out(spec, tariff, forced, said, done)
         said = said.extended(*_exchange(Message("assistant", forced), results))
     usage: Usage | None = None
+    turns: list[Completion] = []
     for turn in range(1, spec.limits.max_tool_rounds + 2):
-        offered = mounted if turn <= spec.limits.max_tool_rounds else {}
-        sent = opening(spec, said)
-        outcome = yield from ask(_turn(spec, turn, _offer(sent, offered, forced=bool(forced))))
+        left, sent = (yield from _left(spec, done)), opening(spec, said)
+        spare = for_tools(left, tariff, spec.main.model, sent)
+        offered = still_offered(mounted, spare) if turn <= spec.limits.max_tool_rounds else {}
+        request = tariff.held(spec.main.model, _offer(sent, offered, forced=bool(forced)), left)
+        if request is None:
+            return _used_up(spec, turns, usage, panel_status(spec, done))
+        outcome = yield from ask(_turn(spec, turn, request))
         if not isinstance(outcome, Answered):
             return outcome
         completion = outcome.completion
+        turns.append(completion)
         usage = usage or _client_share(completion.usage, run.request, sent)
         mine = tuple(call for call in completion.message.tool_calls if call.name in offered)
-        if not mine:
+        if mine:
+            results = yield from _carry_out(spec, tariff, mine, said, done)
+            said = said.extended(*_exchange(completion.message, results))
+        if not mine or len(mine) < len(completion.message.tool_calls):
             return Answer(completion, _client_usage(usage, completion), panel_status(spec, done))
-        uses = _uses(mine, said, len(done) + 1)
-        results = yield from use_tools(uses)
-        done += zip(uses, results, strict=True)
-        if len(mine) < len(completion.message.tool_calls):
-            return Answer(completion, _client_usage(usage, completion), panel_status(spec, done))
-        said = said.extended(*_exchange(completion.message, results))
     raise AssertionError("the last turn offers no mounted tools, so it ends the loop")
 
 
@@ -108,11 +142,7 @@ def opening(spec: WorkflowSpec, request: ChatRequest) -> ChatRequest:
     if own and messages and messages[0].role in {"system", "developer"}:
         own.append(messages[0].text)
         messages = messages[1:]
-    shown = [
-        message
-        for example in spec.main.examples
-        for message in (Message.of("user", example.user), Message.of("assistant", example.assistant))
-    ]
+    shown = examples.shown(spec.main.examples)
     system = [Message.of("system", "\n\n".join(own))] if own else []
     while shown and messages and messages[0].role in {"system", "developer"}:
         system.append(messages[0])
@@ -120,7 +150,7 @@ def opening(spec: WorkflowSpec, request: ChatRequest) -> ChatRequest:
     return replace(request, messages=(*system, *shown, *messages))
 
 
-def panel_status(spec: WorkflowSpec, done: Sequence[tuple[ToolUse, ToolOutcome]]) -> PanelStatus:
+def panel_status(spec: WorkflowSpec, done: Sequence[Done]) -> PanelStatus:
     """One word for all panels of a run: the worst that happened, or skipped when there was none."""
     statuses = {outcome.status for use, outcome in done if use.tool in spec.panels}
     order: tuple[PanelStatus, ...] = ("failed", "degraded", "ran")
@@ -147,11 +177,49 @@ def _offer(conversation: ChatRequest, mounted: dict[str, ToolSpec], *, forced: b
     return replace(conversation, tools=(*conversation.tools, *own), tool_choice=choice)
 
 
-def _uses(calls: tuple[ToolCall, ...], conversation: ChatRequest, first: int) -> tuple[ToolUse, ...]:
-    return tuple(
-        ToolUse(f"{call.name}.{number}", MAIN, call.name, call, conversation)
-        for number, call in enumerate(calls, start=first)
-    )
+def _left(spec: WorkflowSpec, done: Sequence[Done]) -> Flow[Allowance]:
+    """What is left of the run's limits; without limits there is nothing to reckon."""
+    so_far = (yield from reckon()) if spec.limits.reckoned else RunSoFar()
+    panels = sum(use.tool in spec.panels and outcome.status != "skipped" for use, outcome in done)
+    return remaining(spec.limits, so_far, panels)
+
+
+def _carry_out(
+    spec: WorkflowSpec, tariff: Tariff, calls: tuple[ToolCall, ...], said: ChatRequest, done: list[Done]
+) -> Flow[tuple[ToolOutcome, ...]]:
+    """Have mounted tools carry out these calls at once, each with its share of what is left."""
+    left = yield from _left(spec, done)
+    spare = for_tools(left, tariff, spec.main.model, opening(spec, said))
+    uses: list[ToolUse] = []
+    for call in calls:
+        before = Counter(use.tool for use, outcome in done if outcome.status != "skipped")
+        beside = Counter(use.tool for use in uses)
+        uses.append(
+            ToolUse(
+                f"{call.name}.{len(done) + len(uses) + 1}",
+                MAIN,
+                call.name,
+                call,
+                said,
+                spare.share(sum(beside[name] for name in spec.panels), len(calls)),
+                before[call.name] + beside[call.name],
+            )
+        )
+    results = yield from use_tools(tuple(uses))
+    done += zip(uses, results, strict=True)
+    return results
+
+
+def _used_up(
+    spec: WorkflowSpec, turns: Sequence[Completion], usage: Usage | None, panel: PanelStatus
+) -> Answer | Failed:
+    """The end of a run that may not use enough for another turn."""
+    if usage is not None and any(visible(turn.message.text) for turn in turns):
+        ended = replace(turns[-1], finish_reason="length")
+        return Answer(ended, _client_usage(usage, ended), panel)
+    bounds = {"max_cost_usd": spec.limits.max_cost_usd, "max_tokens": spec.limits.max_tokens}
+    told = ", ".join(f"{name} {bound:g}" for name, bound in bounds.items() if bound is not None)
+    return Failed(f"turn.{len(turns) + 1}", LimitReached(told).failure(), 0.0)
 
 
 def _exchange(asked: Message, outcomes: tuple[ToolOutcome, ...]) -> tuple[Message, ...]:

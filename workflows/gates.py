@@ -12,6 +12,7 @@ can act on. The gates, in their order, and what they are called in the tool's de
 | `min_length` | the named arguments have so many characters |
 | `media` | an argument or the conversation has an image, or a file |
 | `arguments` | the arguments satisfy this further JSON Schema |
+| `images` | every picture that the arguments name is in the conversation (`mode: model`) |
 
 `max_cost_usd`, `max_tokens` and `unpriced` turn a call away as well, once it is known what it may take (`workflows.budget`).
 """

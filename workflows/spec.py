@@ -101,6 +101,11 @@ class LimitsSpec(Strict):
     max_tool_rounds: int = Field(default=8, ge=1, le=64)
     """Turns in which the main LLM may call mounted tools."""
 
+    @property
+    def reckoned(self) -> bool:
+        """Whether it matters what a run has used."""
+        return any(bound is not None for bound in (self.max_cost_usd, self.max_tokens, self.max_seconds))
+
 
 class WorkflowSpec(Strict):
     """A fusion workflow: published, it answers under one model name."""

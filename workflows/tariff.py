@@ -99,6 +99,10 @@ class Tariff:
             return None
         return replace(request, sampling=replace(request.sampling, max_tokens=output))
 
+    def shortage(self, alias: str, request: ChatRequest, left: Allowance) -> str:
+        """Whether ``cost_usd`` or ``tokens`` are too little for the request (when it cannot be held)."""
+        return left.lacks(self.worst(alias, prompt_tokens(request), LEAST_OUTPUT)) or "tokens"
+
     def _affordable(self, alias: str, prompt: int, left: Allowance) -> int:
         """How many tokens may be written after so many were read; negative when not even the prompt fits."""
         bounds = [] if left.tokens is None else [left.tokens - prompt]
