@@ -86,12 +86,50 @@ class Teller:
         )
 
 
+def _panel(tell: Teller, tool: str) -> list[Event]:
+    started, finished = tell.started, tell.finished
+    return [
+        started(tool, "main", "tool", "problem_review", 1.1),
+        started(f"{tool}/broad", tool, "branch", "broad", 1.2),
+        started(f"{tool}/risks", tool, "branch", "risks", 1.21),
+        started(f"{tool}/diverse", tool, "branch", "diverse", 1.22),
+        finished(f"{tool}/broad", 3.0, 1.8, said("Broadly fine.", 50, 30)),
+        StepFailed(
+            id=f"{tell.run_id}:{tool}/risks:ended",
+            run_id=tell.run_id,
+            at=BEGAN + 3.5,
+            step_id=f"{tool}/risks",
+            failure=MODEL_TIMEOUT,
+            seconds=2.3,
+        ),
+        StepCancelled(
+            id=f"{tell.run_id}:{tool}/diverse:ended",
+            run_id=tell.run_id,
+            at=BEGAN + 4.0,
+            step_id=f"{tool}/diverse",
+            reason="straggler",
+            seconds=2.8,
+            usage=Usage(50, 7, estimated=True),
+        ),
+        started(f"{tool}/synthesis", tool, "synthesis", "synthesis", 4.1),
+        finished(f"{tool}/synthesis", 5.0, 0.9, said("Agreed.", 80, 40)),
+        StepFinished(
+            id=f"{tell.run_id}:{tool}:ended",
+            run_id=tell.run_id,
+            at=BEGAN + 5.1,
+            step_id=tool,
+            status="degraded",
+            seconds=4.0,
+            result=ToolResult("call_1", (Text("Agreed."),)),
+            detail={"seed": 7, "decision": "always"},
+        ),
+    ]
+
+
 def fusion_run(run_id: str = "run_1", text: str = "Review this plan.") -> list[Event]:
     """Main, a panel of three of which one fails and one is a straggler, synthesis, answer."""
-
     tell = Teller(run_id, text)
     started, finished = tell.started, tell.finished
-    tool = "problem_review.1"
     return [
         RunStarted(
             id=f"{run_id}:started",
@@ -105,40 +143,7 @@ def fusion_run(run_id: str = "run_1", text: str = "Review this plan.") -> list[E
         started("main", "", "main", "main", 0.001),
         started("turn.1", "main", "turn", "turn 1", 0.002),
         finished("turn.1", 1.0, 0.998, said("", 100, 20)),
-        started(tool, "main", "tool", "problem_review", 1.1),
-        started(f"{tool}/broad", tool, "branch", "broad", 1.2),
-        started(f"{tool}/risks", tool, "branch", "risks", 1.21),
-        started(f"{tool}/diverse", tool, "branch", "diverse", 1.22),
-        finished(f"{tool}/broad", 3.0, 1.8, said("Broadly fine.", 50, 30)),
-        StepFailed(
-            id=f"{run_id}:{tool}/risks:ended",
-            run_id=run_id,
-            at=BEGAN + 3.5,
-            step_id=f"{tool}/risks",
-            failure=MODEL_TIMEOUT,
-            seconds=2.3,
-        ),
-        StepCancelled(
-            id=f"{run_id}:{tool}/diverse:ended",
-            run_id=run_id,
-            at=BEGAN + 4.0,
-            step_id=f"{tool}/diverse",
-            reason="straggler",
-            seconds=2.8,
-            usage=Usage(50, 7, estimated=True),
-        ),
-        started(f"{tool}/synthesis", tool, "synthesis", "synthesis", 4.1),
-        finished(f"{tool}/synthesis", 5.0, 0.9, said("Agreed.", 80, 40)),
-        StepFinished(
-            id=f"{run_id}:{tool}:ended",
-            run_id=run_id,
-            at=BEGAN + 5.1,
-            step_id=tool,
-            status="degraded",
-            seconds=4.0,
-            result=ToolResult("call_1", (Text("Agreed."),)),
-            detail={"seed": 7, "decision": "always"},
-        ),
+        *_panel(tell, "problem_review.1"),
         started("turn.2", "main", "turn", "turn 2", 5.2),
         finished("turn.2", 7.0, 1.8, said("Do it in two weeks.", 200, 60)),
         finished("main", 7.1, 7.099, None),

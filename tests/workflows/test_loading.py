@@ -198,7 +198,7 @@ SECONDS = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 
 
 @st.composite
-def workflows(draw: st.DrawFn) -> WorkflowSpec:
+def workflows(draw: st.DrawFn) -> WorkflowSpec:  # long: the shape of a whole file
     aliases = draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
     alias = st.sampled_from(aliases)
     model: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
