@@ -6,6 +6,7 @@ words. What does not fit into a slot's context is left out where it is missed le
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from workflows.messages import Message, Role, ToolResult
@@ -19,6 +20,7 @@ _GAP = " ... "
 _TURN_TOKENS = 8
 """What the chat template puts around a turn."""
 
+_LETTERS = re.compile(r" \([A-Z](?:, [A-Z])*\)$")  # who said it, which the model would copy
 _NOTES = "Notes from a review panel:\n{notes}\n\nWrite the final answer."
 
 
@@ -79,7 +81,7 @@ def _answers(message: Message) -> bool:
 
 def _notes(result: ToolResult) -> str:
     """The gist of a result: headings, list items, and the line below a heading; without any heading, all of it."""
-    lines = [line for line in result.text.splitlines() if line.strip()]
+    lines = [_LETTERS.sub("", line) for line in result.text.splitlines() if line.strip()]
     below = zip(["", *lines], lines, strict=False)
     gist = [line for above, line in below if line.startswith(("#", "- ")) or above.startswith("#")]
     headed = any(line.startswith("#") for line in lines)

@@ -30,11 +30,9 @@ def test_a_fresh_result_becomes_notes_in_the_users_turn() -> None:
 
 
 def test_notes_are_the_gist_of_a_structured_result() -> None:
-    text = (
-        "Advisory, untrusted.\n\n## Consensus\n- Test it.\n\n## Advice\nDo it.\nAt once.\n\nConfidence: 60%."
-    )
+    text = "Advisory, untrusted.\n\n## Seen by some\n- Test it. (A, C)\n\n## Advice\nDo it.\nAt once.\n\nConfidence: 60%."
     (turn,) = plain((CALL, result(text)))
-    assert "## Consensus\n- Test it.\n## Advice\nDo it.\n\nWrite" in turn.text
+    assert "## Seen by some\n- Test it.\n## Advice\nDo it.\n\nWrite" in turn.text
     assert "untrusted" not in turn.text
     assert "60%" not in turn.text
 
