@@ -34,32 +34,28 @@ _TEXTS = ("answer", "synthesis")
 _NOBODY = "no branch"
 
 
-@dataclass(frozen=True, slots=True)
-class Contributions:
+def contributions(attribution: Mapping[str, Any]) -> Iterator[RenderableType]:
     """The shares of a panel's branches, and its flags. Nothing at all as long as nothing is known."""
+    if lines := attribution.get("contributions"):
+        yield _shares(attribution, lines)
+    for flag in attribution.get("flags", ()):
+        yield Text.assemble((f"⚑ {flag['name']}", "degraded"), f": {harmless(flag['why'])}")
+    if attribution.get("languages_differ"):
+        yield Text("Texts in different languages were compared by numbers, names and code only.", "quiet")
 
-    attribution: Mapping[str, Any]
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if lines := self.attribution.get("contributions"):
-            yield self._table(lines)
-        for flag in self.attribution.get("flags", ()):
-            yield Text.assemble((f"⚑ {flag['name']}", "degraded"), f": {harmless(flag['why'])}")
-        if self.attribution.get("languages_differ"):
-            yield Text("Texts in different languages were compared by numbers, names and code only.", "quiet")
-
-    def _table(self, lines: Iterable[Mapping[str, Any]]) -> Table:
-        texts = [text for text in _TEXTS if self.attribution.get(text)]
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="quiet")
-        for heading in ("BRANCH", *(f"IN THE {text.upper()}" for text in texts)):
-            table.add_column(heading, no_wrap=True, overflow="ellipsis")
-        table.add_column("UNIQUE", justify="right", no_wrap=True)
-        for line in lines:
-            shares = (_share(line[text], "ok") for text in texts)
-            table.add_row(Text(harmless(line["branch"])), *shares, Text(percent(line["unique"])))
-        rest = (_share(self.attribution[text]["unattributed"], "quiet") for text in texts)
-        table.add_row(Text(_NOBODY, style="quiet"), *rest, Text())
-        return table
+def _shares(attribution: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> Table:
+    texts = [text for text in _TEXTS if attribution.get(text)]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="quiet")
+    for heading in ("BRANCH", *(f"IN THE {text.upper()}" for text in texts)):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    table.add_column("UNIQUE", justify="right", no_wrap=True)
+    for line in lines:
+        shares = (_share(line[text], "ok") for text in texts)
+        table.add_row(Text(harmless(line["branch"])), *shares, Text(percent(line["unique"])))
+    rest = (_share(attribution[text]["unattributed"], "quiet") for text in texts)
+    table.add_row(Text(_NOBODY, style="quiet"), *rest, Text())
+    return table
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ _GROWN: Mapping[str, str] = {
 _SYNTHESIS: Mapping[str, str] = {
     "failed": "the synthesis failed, so the answers were passed on as they are",
     "single": "the only answer was passed on as it is",
-    "agreed": "the answers agree, so one was passed on without a synthesis",
+    "agreed": "one answer was passed on without a synthesis",
     "none": "the main LLM answered alone",
 }
 _NOT_ASKED: Mapping[str, str] = {
@@ -97,7 +97,8 @@ def _ended(detail: Mapping[str, Any]) -> str:
 def _merged(detail: Mapping[str, Any]) -> Iterator[str]:
     """What became of the answers."""
     if found := detail.get("agreement"):
-        yield f"the answers agree to {percent(found['score'])}; {found['best']} stands for all"
+        chosen = f", and {found['best']} stands for all" if detail.get("synthesis") == "agreed" else ""
+        yield f"the answers agree to {percent(found['score'])}{chosen}"
         yield from (f"{' and '.join(pair)} contradict each other" for pair in found.get("contradictions", ()))
     if merged := _SYNTHESIS.get(str(detail.get("synthesis"))):
         problem = next(iter(detail.get("problems", ())), "")

@@ -22,7 +22,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from serve_app.cli.render.contribution import Contributions
+from serve_app.cli.render.contribution import contributions
 from serve_app.cli.render.decisions import decided
 from serve_app.cli.render.waterfall import Axis, Bar
 from serve_app.cli.render.words import (
@@ -147,8 +147,8 @@ def _panels(view: RunView) -> Iterator[RenderableType]:
         for number, fact in enumerate(decided(tool, branches)):
             head = (f"{harmless(tool.name)}: ", "name") if number == 0 else ("  · ", "quiet")
             yield Text.assemble(head, f"{fact.rstrip('.')}.")
-        if tool.contribution:
-            yield Padding(Contributions(tool.contribution), (0, 0, 0, 2), expand=False)
+        for part in contributions(tool.contribution):
+            yield Padding(part, (0, 0, 0, 2), expand=False)
 
 
 def _troubles(view: RunView) -> Iterator[Text]:

@@ -47,10 +47,11 @@ def test_a_panel_of_which_all_answered_is_one_fact() -> None:
         ),
         ({"hedged": ["broad"]}, "slow, so a second copy was started: broad"),
         (
-            {"agreement": {"score": 0.934, "best": "risks", "contradictions": []}},
-            "the answers agree to 93%; risks stands for all",
+            {"agreement": {"score": 0.934, "best": "risks"}, "synthesis": "agreed"},
+            "the answers agree to 93%, and risks stands for all",
         ),
-        ({"synthesis": "agreed"}, "the answers agree, so one was passed on without a synthesis"),
+        ({"agreement": {"score": 0.3, "best": "risks"}, "synthesis": "ok"}, "the answers agree to 30%"),
+        ({"synthesis": "agreed"}, "one answer was passed on without a synthesis"),
         (
             {"synthesis": "failed", "problems": ["It is no JSON.", "At all."]},
             "the synthesis failed, so the answers were passed on as they are: It is no JSON",
