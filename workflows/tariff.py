@@ -40,17 +40,42 @@ _MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """What a model's tokens cost.
+
+    Attributes:
+        tiers: prices by length of the prompt: each holds for prompts of more than so many tokens; ascending from 0.
+        agreed: the workflow says so itself, so a provider's own figure does not count.
+    """
+
+    tiers: tuple[tuple[int, PriceSpec], ...]
+    agreed: bool = False
+
+    def cost(self, usage: Usage) -> float:
+        """US dollars. The whole call has the price of the tier that its prompt falls into."""
+        price = self.at(usage.input_tokens)
+        cached = price.input if price.cached_input is None else price.cached_input
+        fresh = max(0, usage.input_tokens - usage.cached_input_tokens)
+        total = fresh * price.input + usage.cached_input_tokens * cached + usage.output_tokens * price.output
+        return total / _MILLION
+
+    def at(self, prompt: int) -> PriceSpec:
+        """The price of a call with a prompt of so many tokens."""
+        return next(price for above, price in reversed(self.tiers) if prompt > above or above == 0)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFacts:
     """What is known about a model outside of the workflow; None where nobody knows.
 
     Attributes:
-        price: US dollars per million tokens.
+        prices: what it costs.
         context_window: tokens that it can read.
         max_output: tokens that it can write in one answer.
 
     """
 
-    price: PriceSpec | None = None
+    prices: Prices | None = None
     context_window: int | None = None
     max_output: int | None = None
 
@@ -70,7 +95,7 @@ class Tariff:
 
     def worst(self, alias: str, prompt: int, output: int) -> Spending:
         """The most that one call can take which reads `prompt` tokens and writes at most `output`."""
-        costs = [_dearest(self._about(each).price, prompt, output) for each in self._chain(alias)]
+        costs = [_dearest(self._about(each).prices, prompt, output) for each in self._chain(alias)]
         known = [each for each in costs if each is not None]
         return Spending(prompt + output, max(known) if len(known) == len(costs) else None)
 
@@ -87,7 +112,10 @@ class Tariff:
 
     def cost(self, alias: str, usage: Usage) -> float | None:
         """US dollars for what a call of this alias used; nothing used costs nothing."""
-        return 0.0 if usage == Usage() else cost(self._about(alias).price, usage)
+        prices = self._about(alias).prices
+        if usage == Usage():
+            return 0.0
+        return None if prices is None else prices.cost(usage)
 
     def held(self, alias: str, request: ChatRequest, left: Allowance) -> ChatRequest | None:
         """The request with its `max_tokens` cut to what is left; None when that is too little for an answer."""
@@ -108,7 +136,7 @@ class Tariff:
         bounds = [] if left.tokens is None else [left.tokens - prompt]
         if left.cost_usd is not None:
             bounds += [
-                _written(self._about(each).price, prompt, left.cost_usd) for each in self._chain(alias)
+                _written(self._about(each).prices, prompt, left.cost_usd) for each in self._chain(alias)
             ]
         return min(bounds)
 
@@ -119,24 +147,15 @@ class Tariff:
         known, spec = self.facts.get(alias, _NOTHING), self.models.get(alias)
         if spec is None:
             return known
-        window = spec.context_window or known.context_window
-        return ModelFacts(spec.price or known.price, window, known.max_output)
+        prices = known.prices if spec.price is None else Prices(((0, spec.price),), agreed=True)
+        return ModelFacts(prices, spec.context_window or known.context_window, known.max_output)
 
 
-def cost(price: PriceSpec | None, usage: Usage) -> float | None:
-    """US dollars; None when the price is unknown."""
-    if price is None:
-        return None
-    cached = price.input if price.cached_input is None else price.cached_input
-    fresh = usage.input_tokens - usage.cached_input_tokens
-    total = fresh * price.input + usage.cached_input_tokens * cached + usage.output_tokens * price.output
-    return total / _MILLION
-
-
-def _dearest(price: PriceSpec | None, prompt: int, output: int) -> float | None:
+def _dearest(prices: Prices | None, prompt: int, output: int) -> float | None:
     """The cost of a call, whatever part of its prompt the provider takes from its cache."""
-    read = (cost(price, Usage(prompt, output, cached)) for cached in (0, prompt))
-    return max((each for each in read if each is not None), default=None)
+    if prices is None:
+        return None
+    return max(prices.cost(Usage(prompt, output, cached)) for cached in (0, prompt))
 
 
 def prompt_tokens(request: ChatRequest) -> int:
@@ -166,9 +185,10 @@ def _part_tokens(part: Part) -> int:
             return MEDIA_TOKENS
 
 
-def _written(price: PriceSpec | None, prompt: int, money: float) -> int:
-    """How many tokens the money buys after the prompt; none without a price."""
-    read = _dearest(price, prompt, 0)
-    if price is None or read is None or read > money:
+def _written(prices: Prices | None, prompt: int, money: float) -> int:
+    """How many tokens the money buys after the prompt; negative when there are none, or no price."""
+    read = _dearest(prices, prompt, 0)
+    if prices is None or read is None or read > money:
         return -1
-    return math.floor((money - read) / price.output * _MILLION) if price.output else sys.maxsize
+    price = prices.at(prompt).output
+    return math.floor((money - read) / price * _MILLION) if price else sys.maxsize

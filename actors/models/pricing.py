@@ -10,14 +10,13 @@ import importlib.util
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from workflows.messages import Usage
-from workflows.spec import ModelSpec, PriceSpec
+from workflows.spec import ModelSpec, PriceSpec, WorkflowSpec
+from workflows.tariff import Facts, ModelFacts, Prices
 
 Entry: TypeAlias = Mapping[str, Any]
 
@@ -39,29 +38,6 @@ _PROVIDERS = {
     "generativelanguage.googleapis.com": "gemini",
 }
 """Providers that are called directly, by host; the names are LiteLLM's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What a model's tokens cost.
-
-    Attributes:
-        tiers: prices by length of the prompt: each holds for prompts of more than so many tokens; ascending from 0.
-        agreed: the workflow says so itself, so a provider's own figure does not count.
-    """
-
-    tiers: tuple[tuple[int, PriceSpec], ...]
-    agreed: bool = False
-
-    def cost(self, usage: Usage) -> float:
-        """US dollars. The whole call has the price of the tier that its prompt falls into."""
-        price = next(
-            price for above, price in reversed(self.tiers) if usage.input_tokens > above or above == 0
-        )
-        cached = price.input if price.cached_input is None else price.cached_input
-        fresh = max(0, usage.input_tokens - usage.cached_input_tokens)
-        total = fresh * price.input + usage.cached_input_tokens * cached + usage.output_tokens * price.output
-        return total / _MILLION
 
 
 def prices(spec: ModelSpec) -> Prices | None:
@@ -92,6 +68,14 @@ def context_window(spec: ModelSpec) -> int | None:
 def max_output(spec: ModelSpec) -> int | None:
     """How many tokens the model can write in one answer; None when nobody knows."""
     return _count(_entry(spec), "max_output_tokens")
+
+
+def facts(spec: WorkflowSpec) -> Facts:
+    """What is known about each model of a workflow, by alias."""
+    return {
+        alias: ModelFacts(prices(model), context_window(model), max_output(model))
+        for alias, model in spec.models.items()
+    }
 
 
 def _entry(spec: ModelSpec) -> Entry:

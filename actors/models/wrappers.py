@@ -11,8 +11,8 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from actors.models.base import ChatModel
-from actors.models.pricing import Prices
 from workflows.messages import ChatRequest, Completion, Sampling, StreamItem
+from workflows.tariff import Prices
 
 
 class WithDefaults:

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.models import pricing
-from actors.models.pricing import Prices, context_window, max_output, price, prices
+from actors.models.pricing import context_window, max_output, price, prices
 from workflows.messages import Usage
 from workflows.spec import ModelSpec, PriceSpec
+from workflows.tariff import Prices
 
 OWN = PriceSpec(input=3.0, output=15.0, cached_input=0.3)
 

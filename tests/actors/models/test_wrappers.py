@@ -5,11 +5,11 @@ from contextlib import aclosing
 
 import pytest
 
-from actors.models.pricing import Prices
 from actors.models.wrappers import Priced, WithDefaults
 from tests.actors.models.sums import drained, lawful
 from workflows.messages import ChatRequest, Completion, Message, Sampling, StreamItem, TextDelta, Usage
 from workflows.spec import PriceSpec
+from workflows.tariff import Prices
 
 ASKED = ChatRequest((Message.of("user", "Hi"),))
 
