@@ -16,14 +16,16 @@ from tests.integration.test_panels import ask, eventually, steps
 pytestmark = pytest.mark.ray
 
 
-def processes(title: str) -> list[psutil.Process]:
-    """Our Ray's workers whose actor class is `title`."""
+def processes(product: Product, title: str) -> list[psutil.Process]:
+    """The workers of this product's Ray, and of no other on this machine, whose actor class is `title`."""
+    home = str(product.settings.home)
     found = []
     for process in psutil.process_iter():
         try:
-            if process.cmdline()[:1] and process.cmdline()[0].startswith(f"ray::{title}"):
+            titled = "".join(process.cmdline()[:1]).startswith(f"ray::{title}")
+            if titled and process.environ().get("STELLARATOR_HOME") == home:
                 found.append(process)
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
             continue
     return found
 
@@ -40,7 +42,7 @@ def test_a_killed_coordinator_joins_its_calls_again_and_nothing_is_paid_twice(pr
     already = len(product.upstream.seen)
     with ThreadPoolExecutor(1) as pool:
         asked = in_the_middle_of_a_panel(product, pool)
-        (coordinator,) = processes("Coordinator")
+        (coordinator,) = processes(product, "Coordinator")
         coordinator.send_signal(signal.SIGKILL)
         answer, shown = asked.result(60)
     assert answer == ANSWER
@@ -53,7 +55,7 @@ def test_a_killed_coordinator_joins_its_calls_again_and_nothing_is_paid_twice(pr
 def test_a_killed_lane_costs_a_retry_and_not_the_panel(product: Product) -> None:
     with ThreadPoolExecutor(1) as pool:
         asked = in_the_middle_of_a_panel(product, pool)
-        processes("Lane")[0].send_signal(signal.SIGKILL)
+        processes(product, "Lane")[0].send_signal(signal.SIGKILL)
         answer, shown = asked.result(60)
     assert answer == ANSWER
     assert shown["panel"] == "ran"
