@@ -285,6 +285,18 @@ async def test_a_client_that_gives_up_waiting_ends_the_run() -> None:
             await asking
 
 
+async def test_a_late_unstreamed_answer_is_understood() -> None:
+    async def late(run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
+        yield started(run)
+        await asyncio.sleep(0.05)
+        yield finished("Hi")
+
+    async with opened(late, Limits(commit_whole_after=0.01, keepalive=0.01)) as door:
+        raw = await door.client.chat.completions.with_raw_response.create(model=MODEL, messages=HELLO)
+    assert raw.http_response.text.startswith(" ")
+    assert_completion(raw.http_response.json())
+
+
 async def silent(run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
     await asyncio.Event().wait()
     yield started(run)
