@@ -40,8 +40,8 @@ class RunRequest:
         panel_tool: the mounted tool that the client named; empty: any.
         depth: how many virtual models called this one; a panel runs at depth 0 only.
         traceparent: W3C trace context; empty when the client sent none and tracing is off.
-        door: what the door needs to show this answer again later, as JSON; the journal keeps it, and it means
-            nothing to anyone else.
+        door: what the door needs to show this answer again later, as JSON; the journal keeps it (a list
+            under ``items`` item by item), and it means nothing to anyone else.
     """
 
     run_id: str

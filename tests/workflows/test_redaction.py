@@ -26,6 +26,7 @@ def everything_said() -> list[Event]:
         "result": ToolResult("call_1", (Text(SECRET),)),
         "detail": {"analysis": {"advice": [SECRET]}, "seed": 7, "quote": SECRET},
         "answer": SECRET,
+        "door": {"items": [{"content": SECRET}]},
     }
     return [
         event_adapter.validate_python(

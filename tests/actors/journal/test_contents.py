@@ -46,6 +46,16 @@ def test_a_large_message_is_set_aside_by_itself_and_its_event_stays_small() -> N
     assert len(packed.body) < LARGE
 
 
+def test_what_a_door_keeps_is_set_aside_item_by_item() -> None:
+    started = fusion_run()[0]
+    assert isinstance(started, RunStarted)
+    large = {"content": "x" * 2 * LARGE}
+    kept = replace(started, door={"items": [{"content": "small"}, large], "body": {}})
+    packed = pack(kept)
+    assert [path for path, _ in references(packed.refs)] == [("door", "items", 1)]
+    assert unpack(packed.body, packed.refs, packed.contents) == kept
+
+
 def test_many_small_messages_are_set_aside_together() -> None:
     started = fusion_run()[0]
     assert isinstance(started, RunStarted)

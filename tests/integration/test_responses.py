@@ -1,0 +1,44 @@
+"""Responses through the whole product: what is stored comes back from the journal as it was given."""
+
+import openai
+import pytest
+
+from tests.conftest import Product
+from tests.integration.panels import ANSWER
+
+REVIEW = "Review this plan"
+UPGRADE = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    "sec-websocket-version": "13",
+}
+
+
+def test_a_response_with_a_panel_is_stored_continued_and_forgotten(product: Product) -> None:
+    with product.openai() as client:
+        given = client.responses.create(model="one-broken", input=REVIEW, metadata={"a": "b"})
+        again = client.responses.retrieve(given.id)
+        further = client.responses.create(model="plain", input="And now?", previous_response_id=given.id)
+        items = client.responses.input_items.list(further.id, order="asc").data
+        client.responses.delete(given.id)
+        with pytest.raises(openai.NotFoundError):
+            client.responses.retrieve(given.id)
+    assert given.output_text == ANSWER
+    assert again.model_dump(exclude={"completed_at"}) == given.model_dump(exclude={"completed_at"})
+    assert [item.type for item in items] == ["message", "message", "message"]
+
+
+def test_a_streamed_response_ends_in_what_is_stored(product: Product) -> None:
+    with product.openai() as client:
+        with client.responses.stream(model="dedicated-three", input=REVIEW) as stream:
+            final = stream.get_final_response()
+        again = client.responses.retrieve(final.id)
+    assert final.output_text == ANSWER
+    assert again.output_text == ANSWER
+    assert [item.type for item in again.output] == [item.type for item in final.output]
+
+
+def test_the_websocket_mode_is_refused_with_426(product: Product) -> None:
+    with product.http() as client:
+        assert client.get("/v1/responses", headers=UPGRADE).status_code == 426
