@@ -27,7 +27,7 @@ def exit_code(command: Callable[[], object], *, debug: bool) -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         command_path = context.command_path if context else "stellarator"
-        _tell(f"{error.format_message()} See `{command_path} --help`.")
+        _tell(f"{error.format_message().rstrip('.')}. See `{command_path} --help`.")
         return error.exit_code
     except typer.Abort:
         return INTERRUPTED
