@@ -17,7 +17,7 @@ from actors.collect import STOP_REPORT_SECONDS, Pending, sent
 from actors.recorder import Recorder
 from workflows.attempts import Attempt, first_attempt, hedge_model, next_attempt
 from workflows.errors import Failure, StellaratorError, UpstreamTimeout
-from workflows.flow import Answered, Call, Cancelled, Failed, Outcome
+from workflows.flow import Answered, Call, Cancelled, Failed, Outcome, Tried
 from workflows.policy import Hedge, HedgeAllowance, Retry
 
 Begin = Callable[[Call], Awaitable[Pending]]
@@ -52,6 +52,7 @@ class Attempts:
         self._recorder = recorder
         self._began = monotonic()
         self._flying: dict[str, Pending] = {}
+        self._tried: list[Tried] = []
         self._stopping = asyncio.Event()
         self._reason = ""
         self._task = asyncio.ensure_future(self._run())
@@ -92,7 +93,7 @@ class Attempts:
             if following is None or not await self._pause(following.pause):
                 return self._named(outcome)
             outcome = replace(outcome, seconds=monotonic() - began)
-            self._recorder.attempt_ended(self._call, str(attempt.number), outcome)
+            self._note(str(attempt.number), outcome)
             if following.model != attempt.model:
                 failures = []
             attempt = following
@@ -149,7 +150,18 @@ class Attempts:
         else:
             task.cancel()
             outcome = Cancelled(step_id, "hedged", monotonic() - self._began, sent(self._call), attempt.model)
-        self._recorder.attempt_ended(self._call, f"{attempt.number}.lost", outcome)
+        self._note(f"{attempt.number}.lost", outcome, hedged=True)
+
+    def _note(self, number: str, outcome: Outcome, *, hedged: bool = False) -> None:
+        """Keep account of an attempt that is not the call's last."""
+        self._recorder.attempt_ended(self._call, number, outcome)
+        match outcome:
+            case Answered(completion=completion):
+                self._tried.append(Tried(outcome.model, "hedged", completion.usage, hedged))
+            case Failed(failure=failure):
+                self._tried.append(Tried(outcome.model, failure.code, outcome.usage, hedged))
+            case Cancelled(reason=reason):
+                self._tried.append(Tried(outcome.model, reason, outcome.usage, hedged))
 
     async def _once(self, model: str, number: int, *, hedge: bool = False) -> Outcome:
         step_id = self._step(number, hedge=hedge)
@@ -179,4 +191,6 @@ class Attempts:
         seconds = monotonic() - self._began
         if isinstance(outcome, Cancelled) and self._reason:
             outcome = replace(outcome, reason=self._reason)
-        return replace(outcome, step_id=self._call.step_id, seconds=seconds)
+        return replace(
+            outcome, step_id=self._call.step_id, seconds=seconds, tried=(*outcome.tried, *self._tried)
+        )

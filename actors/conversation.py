@@ -17,6 +17,7 @@ from typing import Protocol
 
 from actors import spans
 from actors.models.factory import ModelFactory
+from actors.models.pricing import facts
 from actors.orders import PanelOrder
 from actors.panel_run import broken
 from actors.perform import Hearing, failure_of, listen
@@ -30,7 +31,9 @@ from workflows.flow import (
     Failed,
     FanOut,
     Outcome,
+    Reckon,
     Returned,
+    RunSoFar,
     ToolOutcome,
     ToolUse,
     UseTools,
@@ -39,8 +42,10 @@ from workflows.flow import (
 from workflows.fusion import MAIN, Answer, converse, mounted_tools
 from workflows.loading import content_hash
 from workflows.messages import Delta, Usage
+from workflows.policy import Spending
 from workflows.relay import Relay
 from workflows.spec import WorkflowSpec
+from workflows.tariff import Tariff
 
 
 class Panels(Protocol):
@@ -65,6 +70,11 @@ class Totals:
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = 0.0
 
+    @property
+    def spent(self) -> Spending:
+        """Tokens and cost."""
+        return Spending(self.usage.input_tokens + self.usage.output_tokens, self.cost_usd)
+
     def add(self, usage: Usage, cost_usd: float | None) -> None:
         """Count one more call."""
         self.usage += usage
@@ -78,6 +88,8 @@ class Conversations:
         self, spec: WorkflowSpec, models: ModelFactory, panels: Panels, crediting: Credits, journal: Journal
     ) -> None:
         self.spec = spec
+        self.facts = facts(spec)
+        self.tariff = Tariff(spec.models, self.facts)
         self.hash = content_hash(spec)
         self.models = models
         self.panels = panels
@@ -97,7 +109,7 @@ class Conversation:
     def __init__(self, home: Conversations, run: RunRequest) -> None:
         self._home = home
         self._run = run
-        self._recorder = Recorder(home.journal, run.run_id)
+        self._recorder = Recorder(home.journal, run.run_id, home.tariff)
         self._relay = Relay(frozenset(mounted_tools(home.spec, run)))
         self._totals = Totals()
         self._began = monotonic()
@@ -123,7 +135,7 @@ class Conversation:
             yield self._failed(failure_of(error))
 
     async def _drive(self) -> AsyncGenerator[AnswerEvent, None]:
-        flow = converse(self._home.spec, self._run)
+        flow = converse(self._home.spec, self._run, self._home.facts)
         step = advance(flow)
         while not isinstance(step, Returned):
             match step:
@@ -135,6 +147,8 @@ class Conversation:
                         async for delta in turn:
                             yield delta
                     step = advance(flow, self._outcome)
+                case Reckon():
+                    step = advance(flow, RunSoFar(self._totals.spent, monotonic() - self._began))
                 case FanOut():
                     raise AssertionError("the main LLM fans nothing out; its tools do")
         yield await self._ending(step.value)
@@ -180,7 +194,7 @@ class Conversation:
             self._totals.add(self._outcome.completion.usage, self._outcome.completion.cost_usd)
         except StellaratorError as error:
             self._outcome = hearing.failed(error.failure())
-            self._totals.add(self._outcome.usage, None if self._outcome.usage != Usage() else 0.0)
+            self._totals.add(self._outcome.usage, self._home.tariff.cost(alias, self._outcome.usage))
         except (GeneratorExit, asyncio.CancelledError):
             spans.end(span, hearing.cancelled("client"))
             raise
@@ -189,9 +203,9 @@ class Conversation:
 
     async def _use(self, use: ToolUse) -> ToolOutcome:
         run, spec = self._run, self._home.spec
-        order = PanelOrder(
-            run.run_id, use, spec, seed_of(run.run_id, use.step_id), spans.traceparent(self._span)
-        )
+        seed = seed_of(run.run_id, use.step_id)
+        traceparent = spans.traceparent(self._span)
+        order = PanelOrder(run.run_id, use, spec, seed, traceparent, self._home.facts)
         try:
             outcome = await self._home.panels.convene(order)
         except StellaratorError as error:

@@ -24,6 +24,7 @@ from workflows.events import Event, StepFinished
 from workflows.flow import ToolOutcome
 from workflows.policy import HedgeAllowance
 from workflows.replay import finished_steps
+from workflows.tariff import Tariff
 
 LEASE_SECONDS = 10.0
 
@@ -71,7 +72,8 @@ class Coordinator:
         """Carry out one call of a fusion tool. Cancelling it stops the branches and closes their sockets."""
         done = await self._done(order.run_id)
         async with self._leased(order.run_id):
-            recorder = Recorder(self._parts.journal, order.run_id)
+            tariff = Tariff(order.workflow.models, order.facts)
+            recorder = Recorder(self._parts.journal, order.run_id, tariff)
             return await PanelRun(order, self._parts.lanes, recorder, done, self._allowance).run()
 
     async def running(self) -> int:

@@ -6,10 +6,11 @@ called (never a key: only the name of the environment variable that holds it), t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workflows.flow import Call, ToolUse
 from workflows.spec import ModelSpec, WorkflowSpec
+from workflows.tariff import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,22 @@ class CallOrder:
 
 @dataclass(frozen=True, slots=True)
 class PanelOrder:
-    """Carry out one call of a mounted tool. `seed` decides the candidates' order, the same on every replay."""
+    """Carry out one call of a mounted tool.
+
+    Everything that its decisions rest on comes with it, so that they are the same on every replay.
+
+    Attributes:
+        run_id: the run's.
+        use: the call, with what it may take of the run's limits.
+        workflow: that has the tool.
+        seed: decides the candidates' order.
+        traceparent: the W3C context of the span that this belongs under.
+        facts: prices and sizes of the workflow's models, where they are known.
+    """
 
     run_id: str
     use: ToolUse
     workflow: WorkflowSpec
     seed: int
     traceparent: str = ""
+    facts: Facts = field(default_factory=dict)

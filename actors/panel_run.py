@@ -24,6 +24,7 @@ from workflows.flow import (
     Collected,
     FanOut,
     Outcome,
+    Reckon,
     Returned,
     ToolOutcome,
     UseTools,
@@ -100,7 +101,7 @@ class PanelRun:
         return outcome
 
     async def _drive(self) -> ToolOutcome:
-        flow = carry_out(self._order.workflow, self._order.use, self._order.seed)
+        flow = carry_out(self._order.workflow, self._order.use, self._order.seed, self._order.facts)
         step = advance(flow)
         while not isinstance(step, Returned):
             match step:
@@ -108,8 +109,8 @@ class PanelRun:
                     step = advance(flow, await self._fan_out(calls, policy))
                 case Call():
                     step = advance(flow, await self._ask(step))
-                case UseTools():
-                    raise AssertionError("a panel mounts no tools")
+                case UseTools() | Reckon():
+                    raise AssertionError("a mounted tool has no tools and no run of its own")
         return step.value
 
     async def _fan_out(self, calls: tuple[Call, ...], policy: Collect) -> Collected:

@@ -27,6 +27,7 @@ from workflows.events import (
 )
 from workflows.flow import Answered, Call, Cancelled, Failed, Outcome, ToolOutcome, ToolUse
 from workflows.messages import Completion, Usage
+from workflows.tariff import Tariff
 
 
 class Journal(Protocol):
@@ -40,11 +41,12 @@ class Journal(Protocol):
 
 
 class Recorder:
-    """One run's pen."""
+    """One run's pen. `tariff` prices what calls used that nobody reported."""
 
-    def __init__(self, journal: Journal, run_id: str) -> None:
+    def __init__(self, journal: Journal, run_id: str, tariff: Tariff | None = None) -> None:
         self._journal = journal
         self._run_id = run_id
+        self._tariff = tariff or Tariff({})
 
     def run_started(self, run: RunRequest, workflow_hash: str, trace_id: str) -> None:
         """Record that a request was accepted."""
@@ -215,9 +217,13 @@ class Recorder:
                     completion=completion,
                 )
             case Failed(failure=failure):
-                return StepFailed(**common, failure=failure, model=outcome.model, usage=outcome.usage)
+                return StepFailed(**common, failure=failure, **self._used(outcome))
             case Cancelled(reason=reason):
-                return StepCancelled(**common, reason=reason, model=outcome.model, usage=outcome.usage)
+                return StepCancelled(**common, reason=reason, **self._used(outcome))
+
+    def _used(self, outcome: Failed | Cancelled) -> dict[str, Any]:
+        model, usage = outcome.model, outcome.usage
+        return {"model": model, "usage": usage, "cost_usd": self._tariff.cost(model, usage)}
 
     def _id(self, step_id: str, what: str) -> str:
         return f"{self._run_id}:{step_id}:{what}"

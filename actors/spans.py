@@ -110,14 +110,15 @@ def end_tool(span: Span, outcome: ToolOutcome) -> None:
     """End the span of a mounted tool's call."""
     if not span.is_recording():
         return
-    answered, left_out = outcome.detail.get("answered", ()), outcome.detail.get("left_out", {})
-    stopped = sum(reason in {"straggler", "deadline"} for reason in left_out.values())
+    asked = outcome.detail.get("asked", ())
+    ends = [outcome.detail["left_out"].get(name, "") for name in asked]
+    stopped = sum(reason in {"straggler", "deadline"} for reason in ends)
     span.set_attributes(
         semconv.panel(
             outcome.status,
-            started=len(answered) + len(left_out),
-            answered=len(answered),
-            failed=len(left_out) - stopped,
+            started=len(asked),
+            answered=ends.count(""),
+            failed=len(asked) - ends.count("") - stopped,
             cancelled=stopped,
             ended_by=outcome.detail.get("ended_by"),
         )

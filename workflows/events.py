@@ -82,7 +82,7 @@ class StepFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFailed:
-    """A step ended without a result."""
+    """A step ended without a result. What it cost all the same is an estimate; None when its price is unknown."""
 
     id: str
     run_id: str
@@ -92,13 +92,14 @@ class StepFailed:
     model: str = ""
     seconds: float = 0.0
     usage: Usage = Usage()
+    cost_usd: float | None = None
     kind: Literal["step_failed"] = "step_failed"
     v: Literal[1] = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCancelled:
-    """A step was stopped: straggler, deadline, client or shutdown."""
+    """A step was stopped: straggler, deadline, client or shutdown. `cost_usd` as in `StepFailed`."""
 
     id: str
     run_id: str
@@ -108,6 +109,7 @@ class StepCancelled:
     model: str = ""
     seconds: float = 0.0
     usage: Usage = Usage()
+    cost_usd: float | None = None
     kind: Literal["step_cancelled"] = "step_cancelled"
     v: Literal[1] = 1
 

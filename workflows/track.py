@@ -148,7 +148,7 @@ def _used(event: Event) -> tuple[Usage, float | None]:
         case StepFinished(completion=Completion(usage=usage, cost_usd=cost)):
             return usage, cost
         case StepFailed(usage=usage) | StepCancelled(usage=usage) if usage != Usage():
-            return usage, None
+            return usage, event.cost_usd
         case _:
             return Usage(), 0.0
 

@@ -11,7 +11,7 @@ from actors.recorder import Recorder
 from tests.workflows.flows import completion
 from workflows.errors import Failure, LaneLost
 from workflows.events import Event, StepCancelled, StepFailed, StepStarted
-from workflows.flow import Answered, Call, Cancelled, Failed, Outcome
+from workflows.flow import Answered, Call, Cancelled, Failed, Outcome, Tried
 from workflows.messages import ChatRequest
 from workflows.policy import Hedge, HedgeAllowance, Retry
 
@@ -115,6 +115,7 @@ async def test_a_refused_call_goes_to_the_fallback() -> None:
     yes(fallback)
     outcome = await call.result()
     assert outcome.model == "second"
+    assert outcome.tried == (Tried("first", "upstream_refused"),)
 
 
 async def test_when_nothing_is_left_the_last_failure_is_the_outcome() -> None:
@@ -168,6 +169,7 @@ async def test_a_hedge_that_answers_first_wins_and_the_slow_copy_is_stopped_and_
     (lost,) = stage.memory.ended()
     assert isinstance(lost, StepCancelled)
     assert lost.reason == "hedged"
+    assert outcome.tried == (Tried("first", "hedged", hedged=True),)
 
 
 async def test_a_hedge_that_fails_leaves_the_race_to_the_first() -> None:
