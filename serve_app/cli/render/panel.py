@@ -40,16 +40,17 @@ _DOING: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A branch or the synthesis: its model until it begins, its step from then on."""
+    """A branch or the synthesis: its model until it begins, its step from then on; `over` once its panel has ended."""
 
     name: str
     model: str
     step: StepView | None = None
+    over: bool = False
 
     @property
     def status(self) -> str:
-        """The step's status, or ``waiting``."""
-        return self.step.status if self.step else "waiting"
+        """The step's status; ``waiting`` for its turn, or ``skipped`` when that will not come."""
+        return self.step.status if self.step else "skipped" if self.over else "waiting"
 
 
 def panels(view: RunView, spec: WorkflowSpec, now: float, *, without: Collection[str] = ()) -> RenderableType:
@@ -67,7 +68,7 @@ def members(view: RunView, spec: WorkflowSpec, tool: StepView) -> Iterator[Membe
     if isinstance(mounted, FusionToolSpec):
         seats = [(branch.name, branch.model) for branch in mounted.branches]
         for name, alias in (*seats, ("synthesis", mounted.synthesis.model)):
-            yield Member(name, spec.models[alias].model, begun.pop(name, None))
+            yield Member(name, spec.models[alias].model, begun.pop(name, None), tool.status != "running")
     for step in begun.values():
         yield Member(step.name, step.model, step)
 

@@ -54,3 +54,11 @@ def test_a_panel_is_settled_when_it_has_ended_not_between_branches_and_synthesis
 def test_a_panel_that_was_left_behind_is_not_drawn_again() -> None:
     rest = panels(run_view(stories.well()), stories.SPEC, stories.NOON, without={stories.TOOL})
     assert "problem_review" not in "".join(drawn(rest))
+
+
+def test_who_was_not_asked_is_skipped_once_the_panel_has_ended() -> None:
+    without = f"{stories.TOOL}/diverse"
+    story = [event for event in stories.well() if getattr(event, "step_id", "") != without]
+    begun = [event for event in stories.opening() if getattr(event, "step_id", "") != without]
+    assert panel(begun)[3].split()[1:5] == ["·", "diverse", stories.MODEL, "waiting"]
+    assert panel(story)[3].split()[1:5] == ["○", "diverse", stories.MODEL, "skipped"]
