@@ -121,7 +121,9 @@ async def test_a_conversation_is_made_shorter_and_goes_on() -> None:
 
 async def test_tokens_are_counted_without_a_run() -> None:
     async with opened(says("Hi")) as door:
-        counted = await door.client.responses.input_tokens.count(model=MODEL, input="x" * 400)
+        count = door.client.responses.input_tokens.count
+        counted = await count(model=MODEL, input="x" * 400)
+        assert (await count(input="x" * 400)) == counted
     assert counted.input_tokens == 100
     assert door.host.runs == []
 

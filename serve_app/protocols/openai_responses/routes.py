@@ -66,9 +66,10 @@ def responses_router(host: Host, records: Records, limits: Limits) -> APIRouter:
         )
 
     @router.post(f"{PATH}/input_tokens")
-    async def count_input_tokens(body: wire.InputRequest) -> wire_out.InputTokens:
+    async def count_input_tokens(body: wire.InputTokensRequest) -> wire_out.InputTokens:
         """Estimate the size of a conversation, without asking any model."""
-        host.workflow(body.model)
+        if body.model:
+            host.workflow(body.model)
         understood = asked(body, await conversation(records, body))
         used = estimate(understood.request, Message("assistant", ()))
         return {"object": "response.input_tokens", "input_tokens": used.input_tokens}

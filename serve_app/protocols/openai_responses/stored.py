@@ -99,8 +99,10 @@ async def conversation(records: Records, body: wire.InputRequest) -> list[wire.I
 
 
 def _referred(item: wire.Item) -> str:
-    is_reference = isinstance(item, wire.OtherItem) and item.type in (None, "item_reference")
-    return item.id or "" if isinstance(item, wire.OtherItem) and is_reference else ""
+    """The id of the earlier item that this one stands for; empty for an item of its own."""
+    if isinstance(item, wire.OtherItem) and item.type in {None, "item_reference"}:
+        return item.id or ""
+    return ""
 
 
 async def _items_beside(records: Records, name: str) -> dict[str, wire.Item]:

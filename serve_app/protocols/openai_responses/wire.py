@@ -305,6 +305,12 @@ class InputRequest(Lenient):
     reasoning: ReasoningIn | None = None
 
 
+class InputTokensRequest(InputRequest):
+    """The body of ``POST /v1/responses/input_tokens``."""
+
+    model: str = Field(default="", description="May be left out: the estimate is the same for every model.")
+
+
 class ResponseRequest(InputRequest):
     """The body of ``POST /v1/responses``."""
 

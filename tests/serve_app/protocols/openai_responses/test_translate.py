@@ -185,6 +185,28 @@ def test_a_compaction_of_ours_is_unpacked_and_a_foreign_one_is_admitted() -> Non
     assert caught.value.field == "input.1.encrypted_content"
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {}},
+        {"type": "local_shell_call", "id": "lsh_1", "call_id": "c1", "action": {}, "status": "completed"},
+        {"type": "local_shell_call_output", "id": "lsh_1", "output": "{}"},
+        {"type": "mcp_list_tools", "id": "mcp_1", "server_label": "x", "tools": []},
+        {"type": "tool_search_call", "arguments": {}},
+        {"type": "tool_search_output", "tools": [{"type": "hologram"}]},
+        {"type": "additional_tools", "role": "developer", "tools": []},
+        {"type": "of_the_future", "depth": {"metres": 3}},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "content": None, "encrypted_content": None},
+        {"type": "function_call_output", "call_id": "c1", "output": None, "internal_passthrough": {}},
+        {"role": "assistant", "content": None},
+    ],
+)
+def test_no_item_is_a_reason_to_refuse_the_request(item: dict[str, Any]) -> None:
+    told = messages(USER, item, {"role": "user", "content": "Go on"})
+    assert told[0] == Message.of("user", "Hello")
+    assert told[-1].text == "Go on"
+
+
 def test_an_empty_conversation_is_refused() -> None:
     with pytest.raises(RequestInvalid):
         asked(ResponseRequest(model="m", instructions="Be brief."), [])
