@@ -11,6 +11,7 @@ are not yet a JSON object, whatever belongs elsewhere waits.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from serve_app.bodies import compact
@@ -39,6 +40,13 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _BlockKey: TypeAlias = str | int
 """Which block something belongs to: ``text``, ``thinking``, or the index of a tool call."""
 _Piece: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
+
+_THINKING = {"type": "thinking", "thinking": "", "signature": ""}
+_DELTAS: Mapping[_BlockKey, tuple[str, str]] = {
+    "text": ("text_delta", "text"),
+    "thinking": ("thinking_delta", "thinking"),
+}
+"""Type and field of a block's deltas; every other block is a tool call."""
 
 
 class MessageEncoder:
@@ -160,13 +168,6 @@ class MessageEncoder:
         usage = token_counts(finished.usage)
         ours = extension(self._run_id, finished)
         return rest + _event("message_delta", {"delta": delta, "usage": usage, "stellarator": ours}) + _STOP
-
-
-_THINKING = {"type": "thinking", "thinking": "", "signature": ""}
-_DELTAS: dict[_BlockKey, tuple[str, str]] = {
-    "text": ("text_delta", "text"),
-    "thinking": ("thinking_delta", "thinking"),
-}
 
 
 def error_event(fault: Fault, request_id: str) -> bytes:
