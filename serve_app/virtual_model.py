@@ -32,7 +32,9 @@ class VirtualModel:
         if any(spec.models[alias].kind == "litellm" for alias in voices):
             load_litellm()
         self._models = ModelFactory(secrets=secret, embedded_url=embedded_url)
-        self._conversations = Conversations(spec, self._models, cluster.panels, cluster.crediting, cluster.journal)
+        self._conversations = Conversations(
+            spec, self._models, cluster.panels, cluster.crediting, cluster.journal
+        )
 
     def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Answer one request; closing the iterator cancels the run."""

@@ -64,7 +64,7 @@ def test_bounds_and_fallbacks_stay_and_what_fitted_the_old_model_goes() -> None:
 
 def test_leaving_the_embedded_model_drops_what_was_written_for_it() -> None:
     after = bind(template("fusion-review-demo"), "gemini")
-    (tool,) = after.tools.values()
+    (tool,) = after.panels.values()
     assert tool.trigger == "auto"
     assert tool.synthesis.prompt is None
     roles = [after.main.examples, *(branch.examples for branch in tool.branches), tool.synthesis.examples]

@@ -31,8 +31,8 @@ def only_problem(text: str) -> Problem:
 def test_a_good_file_is_read() -> None:
     spec = parse(GOOD)
     assert spec.models["two"].kind == "openai_compatible"
-    assert spec.tools["review"].collect.policy(2).grace == 0.5
-    assert spec.tools["review"].collect.timeout == 60.0
+    assert spec.panels["review"].collect.policy(2).grace == 0.5
+    assert spec.panels["review"].collect.timeout == 60.0
     assert list(spec.mounted) == ["review"]
 
 

@@ -17,6 +17,7 @@ from workflows.flow import (
     Collected,
     FanOut,
     Flow,
+    Outcome,
     Returned,
     ToolOutcome,
     ToolUse,

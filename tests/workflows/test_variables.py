@@ -30,7 +30,7 @@ TALK = ChatRequest(
 
 
 def tool(**properties: Any) -> FusionToolSpec:
-    return workflow(input_schema={"type": "object", "properties": properties}).tools["review"]
+    return workflow(input_schema={"type": "object", "properties": properties}).panels["review"]
 
 
 def test_every_variable_has_a_value() -> None:
