@@ -41,7 +41,7 @@ def test_every_template_bound_to_any_provider_is_flawless_and_asks_only_it(name:
 @pytest.mark.parametrize("chosen", EVERY)
 def test_a_panel_is_as_diverse_as_the_provider_allows(chosen: str) -> None:
     spec = bind(template("fusion-review"), chosen)
-    (tool,) = spec.tools.values()
+    (tool,) = spec.panels.values()
     assert [spec.models[branch.model].model for branch in tool.branches] == list(provider(chosen).panel)
     assert spec.models["main"].model == provider(chosen).main
 
