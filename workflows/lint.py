@@ -14,8 +14,9 @@ from typing import TypeAlias
 from workflows import loading, yaml_text
 from workflows.errors import Problem, WorkflowInvalid
 from workflows.findings import Finding, warning
+from workflows.lint_limits import adaptive_rules, agreement_rules, price_rules
 from workflows.lint_prompts import plain_text_rules, prompt_rules
-from workflows.lint_schemas import input_schema_rules
+from workflows.lint_schemas import condition_rules, input_schema_rules
 from workflows.lint_secrets import secret_rules
 from workflows.spec import WorkflowSpec
 from workflows.yaml_text import NO_LINES, Lines, dotted
@@ -120,5 +121,9 @@ RULES: tuple[Rule, ...] = (
     prompt_rules,
     plain_text_rules,
     input_schema_rules,
+    condition_rules,
+    price_rules,
+    adaptive_rules,
+    agreement_rules,
     secret_rules,
 )

@@ -1,4 +1,4 @@
-"""Lint rules about a mounted tool's `input_schema`: a JSON Schema object that providers and prompts can use."""
+"""Lint rules about the JSON Schemas of a mounted tool: its `input_schema`, and the conditions under `when`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,8 @@ def input_schema_rules(spec: WorkflowSpec) -> Iterator[Finding]:
     for name, tool in spec.tools.items():
         place = ("tools", name, "input_schema")
         schema = tool.input_schema
-        try:
-            Draft202012Validator.check_schema(schema)
-        except SchemaError as error:
-            at = (*place, *error.absolute_path)
-            yield Finding(at, f"is not valid JSON Schema (it breaks the rule `{error.validator}`)", _RULE)
+        if (broken := _broken(place, schema)) is not None:
+            yield broken
             continue
         if schema.get("type") != "object":
             yield Finding(place, "must have `type: object`: tools take an object", _RULE)
@@ -34,6 +31,35 @@ def input_schema_rules(spec: WorkflowSpec) -> Iterator[Finding]:
         yield from _properties(place, schema)
         yield from _references(place, schema, schema)
         yield from _trigger(place, tool)
+
+
+def condition_rules(spec: WorkflowSpec) -> Iterator[Finding]:
+    """What `when` asks of the arguments can be asked of them."""
+    for name, tool in spec.tools.items():
+        if tool.when is None:
+            continue
+        place = ("tools", name, "when")
+        properties = tool.input_schema.get("properties", {})
+        for argument in tool.when.min_length:
+            if argument not in properties:
+                message = (
+                    f"the tool has no argument `{argument}`; its arguments: {', '.join(properties) or 'none'}"
+                )
+                yield Finding((*place, "min_length", argument), message, "unknown-argument")
+        schema = tool.when.arguments
+        if schema is not None:
+            broken = _broken((*place, "arguments"), schema)
+            yield from [broken] if broken else _references((*place, "arguments"), schema, schema)
+
+
+def _broken(place: Place, schema: Mapping[str, Any]) -> Finding | None:
+    """What is wrong with a JSON Schema as such."""
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        message = f"is not valid JSON Schema (it breaks the rule `{error.validator}`)"
+        return Finding((*place, *error.absolute_path), message, _RULE)
+    return None
 
 
 def _properties(place: Place, schema: Mapping[str, Any]) -> Iterator[Finding]:

@@ -33,6 +33,18 @@ LEAST_OUTPUT = 64
 MEDIA_TOKENS = 2_000
 """Tokens that one image or file is taken to have: a rule of thumb, between a thumbnail and some pages."""
 
+LISTED_HOSTS = {
+    "api.openai.com": "openai",
+    "openrouter.ai": "openrouter",
+    "api.deepseek.com": "deepseek",
+    "api.mistral.ai": "mistral",
+    "api.groq.com": "groq",
+    "api.x.ai": "xai",
+    "api.together.xyz": "together_ai",
+    "generativelanguage.googleapis.com": "gemini",
+}
+"""Providers whose prices LiteLLM's map knows although they are called directly, by host; the names are LiteLLM's."""
+
 _PER_MESSAGE = 8
 """Tokens around each message in a chat template."""
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from workflows.spec import ModelSpec, PriceSpec, WorkflowSpec
-from workflows.tariff import Facts, ModelFacts, Prices
+from workflows.tariff import LISTED_HOSTS, Facts, ModelFacts, Prices
 
 Entry: TypeAlias = Mapping[str, Any]
 
@@ -27,17 +27,6 @@ _KEPT = re.compile(
     rf"litellm_provider|max_input_tokens|max_output_tokens|(?:{_INPUT}|{_OUTPUT}|{_CACHED})(?:_above_\d+k_tokens)?"
 )
 _TIER = re.compile(rf"{_INPUT}(?P<above>_above_(?P<thousands>\d+)k_tokens)")
-_PROVIDERS = {
-    "api.openai.com": "openai",
-    "openrouter.ai": "openrouter",
-    "api.deepseek.com": "deepseek",
-    "api.mistral.ai": "mistral",
-    "api.groq.com": "groq",
-    "api.x.ai": "xai",
-    "api.together.xyz": "together_ai",
-    "generativelanguage.googleapis.com": "gemini",
-}
-"""Providers that are called directly, by host; the names are LiteLLM's."""
 
 
 def prices(spec: ModelSpec) -> Prices | None:
@@ -86,8 +75,10 @@ def _entry(spec: ModelSpec) -> Entry:
     """
     if spec.kind == "litellm":
         name = spec.model
-    elif spec.kind == "openai_compatible" and (host := urlsplit(spec.base_url or "").hostname) in _PROVIDERS:
-        name = f"{_PROVIDERS[host]}/{spec.model}"
+    elif (
+        spec.kind == "openai_compatible" and (host := urlsplit(spec.base_url or "").hostname) in LISTED_HOSTS
+    ):
+        name = f"{LISTED_HOSTS[host]}/{spec.model}"
     else:
         return {}
     known = _map()
