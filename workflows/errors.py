@@ -7,6 +7,7 @@
     │   ├── RequestInvalid         a field of a request is wrong
     │   ├── Unauthorized           the key is missing or wrong
     │   ├── RunNotFound            the journal has no such run
+    │   ├── ResponseNotFound       no answer is stored under that id
     │   └── SetupInvalid           the machine or the settings must be put right first
     ├── UpstreamError              a model provider failed
     │   ├── UpstreamRefused        it understood and said no (401, 403, 404, 400): do not retry
@@ -161,6 +162,19 @@ class RunNotFound(UsageError):
 
     def __str__(self) -> str:
         return f"There is no run `{self.run_id}` in the journal."
+
+
+class ResponseNotFound(UsageError):
+    """No answer is stored under that id, or it was deleted."""
+
+    code = "response_not_found"
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(response_id)
+        self.response_id = response_id
+
+    def __str__(self) -> str:
+        return f"Response with id '{self.response_id}' not found."
 
 
 class SetupInvalid(UsageError):

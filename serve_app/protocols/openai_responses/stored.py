@@ -22,7 +22,7 @@ from serve_app.protocols.openai_responses.items import PROTOCOL
 from serve_app.protocols.openai_responses.stream import ResponseEncoder
 from serve_app.protocols.openai_responses.translate import asked, form_of, input_items
 from workflows.answer import AnswerFinished
-from workflows.errors import Failure, RequestInvalid, StellaratorError
+from workflows.errors import RequestInvalid, ResponseNotFound
 from workflows.events import (
     AnswerWithdrawn,
     Event,
@@ -37,21 +37,6 @@ from workflows.messages import Delta, Message, Reasoning, ReasoningDelta, Text, 
 from workflows.relay import Relay
 
 _items: TypeAdapter[list[wire.Item]] = TypeAdapter(list[wire.Item])
-
-
-class ResponseNotFound(StellaratorError):
-    """No response of that id is stored."""
-
-    def __init__(self, id_: str) -> None:
-        super().__init__(id_)
-        self.id = id_
-
-    def __str__(self) -> str:
-        return f"Response with id '{self.id}' not found."
-
-    def failure(self) -> Failure:
-        """A 404."""
-        return Failure("response_not_found", str(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 One encoder an answer, streamed or not: the response object at the end is the sum of the events by construction. A text
 delta costs the JSON of its own text; all else of the event is put together once per item. Items come strictly one after
 the other, because some clients know only one open item: of parallel tool calls the next begins when the open one is
-complete JSON, or at the end.
+a complete JSON object, or at the end.
 
     created, in_progress, (item added, its deltas, item done)*, completed | incomplete | failed
 """
@@ -67,10 +67,10 @@ class _Calls:
         if self.open is None:
             return True
         try:
-            json.loads(self.known[self.open].arguments)
+            # Behind a whole object nothing can follow; a number, say, may still grow.
+            return isinstance(json.loads(self.known[self.open].arguments), dict)
         except ValueError:
             return False
-        return True
 
 
 class ResponseEncoder:
