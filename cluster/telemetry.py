@@ -164,12 +164,11 @@ def _one_warning(inner: SpanExporter) -> SpanExporter:
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult  # noqa: PLC0415  # see _provider
 
     class OneWarning(SpanExporter):
-        warned = False
+        unsaid = threading.Lock()  # who gets it says it; a flush exports beside the batch's own thread
 
         def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
             result = inner.export(spans)
-            if result is not SpanExportResult.SUCCESS and not self.warned:
-                self.warned = True
+            if result is not SpanExportResult.SUCCESS and self.unsaid.acquire(blocking=False):
                 _log.warning(
                     "Traces cannot be delivered and are dropped until they can be; runs go on. "
                     "Check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL."
