@@ -13,7 +13,6 @@ afterwards. What nobody knows (a price, a window) is None, and a sum with an unk
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -203,4 +202,4 @@ def _written(prices: Prices | None, prompt: int, money: float) -> int:
     if prices is None or read is None or read > money:
         return -1
     price = prices.at(prompt).output
-    return math.floor((money - read) / price * _MILLION) if price else sys.maxsize
+    return int(min((money - read) / price * _MILLION, sys.maxsize)) if price else sys.maxsize

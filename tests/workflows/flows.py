@@ -31,6 +31,20 @@ def workflow(**tool: Any) -> WorkflowSpec:
     )
 
 
+def limited(limits: dict[str, Any], models: dict[str, Any] | None = None, **tool: Any) -> WorkflowSpec:
+    """The same workflow with limits; `models` adds to the definition of models, by alias."""
+    told = workflow(**tool).model_dump(exclude_defaults=True)
+    for alias, fields in (models or {}).items():
+        told["models"][alias] |= fields
+    return WorkflowSpec.model_validate(told | {"limits": limits})
+
+
+def priced(usd_per_million: float = 1.0, *aliases: str) -> dict[str, Any]:
+    """`models` for `limited`: the same price for reading and writing, for these aliases or all."""
+    price = {"price": {"input": usd_per_million, "output": usd_per_million}}
+    return dict.fromkeys(aliases or ("main", "a", "b", "c", "judge"), price)
+
+
 def run_request(text: str = "Is the plan sound?", **fields: Any) -> RunRequest:
     """A client's request of one user message."""
     request = fields.pop("request", ChatRequest((Message.of("user", text),)))
