@@ -144,12 +144,13 @@ class Attempts:
         step_id = self._step(attempt.number, hedge=hedge)
         if pending := self._flying.get(step_id):
             pending.stop("hedged")
-        await asyncio.wait([task], timeout=STOP_REPORT_SECONDS)
+            await asyncio.wait([task], timeout=STOP_REPORT_SECONDS)
         if task.done() and not task.cancelled():
             outcome = task.result()
         else:
             task.cancel()
-            outcome = Cancelled(step_id, "hedged", monotonic() - self._began, sent(self._call), attempt.model)
+            model = hedge_model(self._plan.models, attempt) if hedge else attempt.model
+            outcome = Cancelled(step_id, "hedged", monotonic() - self._began, sent(self._call), model)
         self._note(f"{attempt.number}.lost", outcome, hedged=True)
 
     def _note(self, number: str, outcome: Outcome, *, hedged: bool = False) -> None:
@@ -169,10 +170,19 @@ class Attempts:
         if left is not None and left <= 0:
             late = UpstreamTimeout(model, f"no complete answer within {self._call.timeout:g} s")
             return Failed(step_id, late.failure(), monotonic() - self._began, model=model)
+        if self._stopping.is_set():
+            return Cancelled(step_id, self._reason, monotonic() - self._began, model=model)
         call = replace(self._call, step_id=step_id, model=model, timeout=left)
+        pending: Pending | None = None
         try:
             pending = self._flying[step_id] = await self._begin(call)
+            if self._stopping.is_set():
+                pending.stop(self._reason)
             return await pending.result()
+        except asyncio.CancelledError:
+            if pending is not None:
+                pending.cancel()
+            raise
         except StellaratorError as error:
             return Failed(step_id, error.failure(), monotonic() - self._began, model=model)
         finally:

@@ -91,7 +91,7 @@ async def _wait(tasks: set[asyncio.Task[Outcome]], policy: Collect, began: float
             return verdict
         done, waiting = await asyncio.wait(waiting, timeout=verdict, return_when=asyncio.FIRST_COMPLETED)
         now = monotonic() - began
-        answered_at += [now for task in done if usable(task.result())]
+        answered_at += [now for task in done if not task.cancelled() and usable(task.result())]
 
 
 def usable(outcome: Outcome) -> bool:

@@ -140,8 +140,9 @@ class Conversation:
         while not isinstance(step, Returned):
             match step:
                 case UseTools(uses):
-                    outcomes = await asyncio.gather(*(self._use(use) for use in uses))
-                    step = advance(flow, tuple(outcomes))
+                    async with asyncio.TaskGroup() as together:
+                        tasks = [together.create_task(self._use(use)) for use in uses]
+                    step = advance(flow, tuple(task.result() for task in tasks))
                 case Call():
                     async with aclosing(self._turn(step)) as turn:
                         async for delta in turn:
@@ -182,6 +183,7 @@ class Conversation:
 
     async def _attempt(self, call: Call, alias: str) -> AsyncGenerator[Delta, None]:
         """Stream one attempt; leaves its outcome in `_outcome`."""
+        self._relay.begin_turn()
         hearing = self._open = Hearing(replace(call, model=alias))
         models = self._home.spec.models
         span = spans.chat(hearing.call, models[alias].model, self._run.run_id, spans.traceparent(self._span))
@@ -192,8 +194,8 @@ class Conversation:
                         yield delta
             self._outcome = hearing.answered()
             self._totals.add(self._outcome.completion.usage, self._outcome.completion.cost_usd)
-        except StellaratorError as error:
-            self._outcome = hearing.failed(error.failure())
+        except Exception as error:  # noqa: BLE001  # also a bug in a client leaves room for a fallback
+            self._outcome = hearing.failed(failure_of(error))
             self._totals.add(self._outcome.usage, self._home.tariff.cost(alias, self._outcome.usage))
         except (GeneratorExit, asyncio.CancelledError):
             spans.end(span, hearing.cancelled("client"))
@@ -219,9 +221,14 @@ class Conversation:
             return self._failed(
                 result.failure if isinstance(result, Failed) else Failure("cancelled", result.reason)
             )
+        message, reason = self._relay.message, result.completion.finish_reason
+        if reason == "tool_calls" and not message.tool_calls:
+            reason = (
+                "stop"  # it called a mounted tool that it no longer had; the client has nothing to carry out
+            )
         finished = AnswerFinished(
-            message=self._relay.message,
-            finish_reason=result.completion.finish_reason,
+            message=message,
+            finish_reason=reason,
             usage=result.usage,
             total_usage=self._totals.usage,
             cost_usd=self._totals.cost_usd,

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,8 +71,8 @@ class Coordinator:
 
     async def convene(self, order: PanelOrder) -> ToolOutcome:
         """Carry out one call of a fusion tool. Cancelling it stops the branches and closes their sockets."""
-        done = await self._done(order.run_id)
         async with self._leased(order.run_id):
+            done = await self._done(order.run_id)
             tariff = Tariff(order.workflow.models, order.facts)
             recorder = Recorder(self._parts.journal, order.run_id, tariff)
             return await PanelRun(order, self._parts.lanes, recorder, done, self._allowance).run()
@@ -97,8 +98,10 @@ class Coordinator:
 
     @asynccontextmanager
     async def _leased(self, run_id: str) -> AsyncIterator[None]:
-        if self._renewing is None:
-            self._renewing = asyncio.ensure_future(self._renew())
+        if self._renewing is None or self._renewing.done():
+            # In an empty context: Ray would cancel the renewals together with the run that came first.
+            loop = asyncio.get_running_loop()
+            self._renewing = loop.create_task(self._renew(), context=Context())
         self._running[run_id] = self._running.get(run_id, 0) + 1
         try:
             yield

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from actors.orders import CallOrder
-from workflows.flow import Outcome
+from workflows.flow import Cancelled, Outcome
 
 Key = tuple[str, str]
 Perform = Callable[[CallOrder, "Stopped"], Awaitable[Outcome]]
@@ -56,11 +56,17 @@ class Flights:
         nothing and the flight goes on under its lease.
         """
         key = (order.run_id, order.call.step_id)
-        flight = self._flights.get(key) or self._take_off(key, order)
+        flight = self._flights.get(key)
+        if flight is None or _ended_with_its_lease(flight):
+            flight = self._take_off(key, order)
         flight.lease_until = monotonic() + order.lease
         try:
             return await asyncio.shield(flight.task)
         except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if flight.task.cancelled() and task is not None and not task.cancelling():
+                # Stopped before its first step: nothing was sent, and there is nobody else to say so.
+                return Cancelled(order.call.step_id, flight.stopped.reason, 0.0, model=order.call.model)
             self._stop(flight, "cancelled")
             raise
 
@@ -72,9 +78,9 @@ class Flights:
 
     def renew(self, run_ids: tuple[str, ...], lease: float) -> None:
         """Extend the lease of every flight of these runs."""
-        until = monotonic() + lease
+        until, renewed = monotonic() + lease, set(run_ids)
         for (run_id, _), flight in self._flights.items():
-            if run_id in run_ids:
+            if run_id in renewed:
                 flight.lease_until = until
 
     def release(self, run_id: str) -> None:
@@ -113,3 +119,11 @@ class Flights:
         if not flight.task.done():
             flight.stopped.reason = reason
             flight.task.cancel()
+
+
+def _ended_with_its_lease(flight: _Flight) -> bool:
+    """Whether nobody renewed it; whoever comes back wants the call made, not that record of it."""
+    if not flight.task.done() or flight.task.cancelled():
+        return flight.task.done()
+    outcome = flight.task.result()
+    return isinstance(outcome, Cancelled) and outcome.reason == "lease"

@@ -66,6 +66,7 @@ class Lane:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
+            self._sweeper = None
         await self._flights.stop_all("shutdown")
         await self._models.aclose()
         await asyncio.to_thread(telemetry.flush)

@@ -15,8 +15,9 @@ from actors import spans
 from actors.attempts import Attempts, Plan
 from actors.collect import Pending, collect, sent
 from actors.orders import CallOrder, PanelOrder
+from actors.perform import failure_of
 from actors.recorder import Recorder
-from workflows.errors import Failure, StellaratorError
+from workflows.errors import Failure
 from workflows.events import StepFinished
 from workflows.flow import (
     Answered,
@@ -34,6 +35,9 @@ from workflows.messages import Text, ToolResult
 from workflows.mounted import carry_out
 from workflows.policy import Collect, HedgeAllowance
 from workflows.spec import FusionToolSpec
+
+SLACK_SECONDS = 5.0
+"""How much later than its timeout a call may still be heard of."""
 
 
 class Lanes(Protocol):
@@ -83,6 +87,8 @@ class PanelRun:
         """Carry the panel out; every way in which it can go wrong but cancellation is a `ToolOutcome`."""
         use = self._order.use
         began = monotonic()
+        if recorded := self._done.get(use.step_id):
+            return _recorded_tool(recorded)
         self._recorder.tool_started(use)
         span = spans.tool(use, self._order.run_id, self._order.traceparent)
         self._traceparent = spans.traceparent(span) or self._order.traceparent
@@ -93,9 +99,9 @@ class PanelRun:
             self._recorder.step_cancelled(use.step_id, "client", monotonic() - began)
             spans.end_failed(span, Failure("cancelled", "client"))
             raise
-        except StellaratorError as error:
+        except Exception as error:  # noqa: BLE001  # a bug in a panel costs the panel, not the run
             self._abandon("failed")
-            outcome = broken(use.call.id, error.failure())
+            outcome = broken(use.call.id, failure_of(error))
         spans.end_tool(span, outcome)
         await self._recorder.tool_ended(use, outcome, monotonic() - began)
         return outcome
@@ -119,7 +125,9 @@ class PanelRun:
 
     async def _ask(self, call: Call) -> Outcome:
         """One call is a fan-out of one."""
-        patience = Collect(quorum=1, grace=0.0, timeout=call.timeout or 0.0, deadline=float("inf"))
+        # The lane keeps the timeout; the deadline is for a lane that does not answer any more.
+        deadline = float("inf") if call.timeout is None else call.timeout + SLACK_SECONDS
+        patience = Collect(quorum=1, grace=0.0, timeout=call.timeout or 0.0, deadline=deadline)
         return (await self._fan_out((call,), patience)).outcomes[0]
 
     async def _begin(self, call: Call) -> Pending:
@@ -159,6 +167,14 @@ def broken(call_id: str, failure: Failure) -> ToolOutcome:
     text = f"The tool could not be carried out ({failure.message}). Answer without it."
     result = ToolResult(call_id, (Text(text),), is_error=True)
     return ToolOutcome(result, "failed", detail={"failure": failure.code, "message": failure.message})
+
+
+def _recorded_tool(recorded: StepFinished) -> ToolOutcome:
+    """What the tool came to in an earlier life; its tokens were counted there."""
+    if recorded.result is None:
+        raise AssertionError(f"step {recorded.step_id} finished without a result")
+    status = recorded.detail.get("status", "ran")
+    return ToolOutcome(recorded.result, status, detail=recorded.detail)
 
 
 def _outcome(call: Call, recorded: StepFinished) -> Outcome:

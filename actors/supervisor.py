@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -44,16 +45,19 @@ class Supervisor:
         self._nodes = nodes
         self._open_lane = open_lane
         self._lanes: dict[LaneKind, dict[Node, dict[str, Any]]] = {"light": {}}
+        self._asking = asyncio.Lock()
         self._reconciling: asyncio.Task[None] | None = None
 
     async def lanes(self, kind: LaneKind, create: bool = True) -> LaneHandles:
         """All lanes of that kind; the first who asks for a kind has it started."""
-        if create and kind not in self._lanes:
-            self._lanes[kind] = {}
-            await self._reconcile()
-        if self._reconciling is None:
-            await self._reconcile()
-            self._reconciling = asyncio.ensure_future(self._keep())
+        async with self._asking:  # those who ask first together all wait for the lanes to be there
+            if create and not self._lanes.get(kind):
+                self._lanes[kind] = {}
+                await self._reconcile()
+            if self._reconciling is None:
+                # In an empty context: Ray would cancel it together with the panel that asked first.
+                loop = asyncio.get_running_loop()
+                self._reconciling = loop.create_task(self._keep(), context=Context())
         return {name: lane for node in self._lanes.get(kind, {}).values() for name, lane in node.items()}
 
     async def _keep(self) -> None:

@@ -43,7 +43,7 @@ def serving(
     check_packages()
     key, is_new = ensure_key(key_file(settings), settings.api_key)
     on_stage("Starting Ray")
-    with session.connect(settings):
+    with session.connect(settings) as live:
         on_stage("Starting the journal, the coordinator and the lanes")
         asyncio.run(parts.ready())
         on_stage("Starting Ray Serve")
@@ -55,4 +55,8 @@ def serving(
             yield Running(url, key, is_new, tuple(spec.name for spec in workflows))
         finally:
             on_stage("Stopping")
-            asyncio.run(parts.close())
+            if live.started:
+                asyncio.run(parts.close())
+            else:  # a cluster that others use: its parts stay, our application goes
+                serve.delete(APPLICATION)
+                asyncio.run(parts.flush())

@@ -18,7 +18,7 @@ from actors.models.scripted.server import RunningUpstream, running
 from cluster.settings import Settings, environment
 from serve_app.server import Running, serving
 from tests.integration.panels import published, rules
-from tests.otlp import GrpcReceiver, Receiver
+from tests.otlp import HttpReceiver, Receiver
 
 KEY = "sk-stellarator-for-tests"
 
@@ -74,7 +74,7 @@ def product() -> Iterator[Product]:
     try:
         with (
             running(rules()) as upstream,
-            GrpcReceiver() as collector,
+            HttpReceiver() as collector,  # not gRPC: Ray forks, and gRPC threads do not survive it
             environment(collector.environment),
             serving(settings, published(upstream.base_url), on_stage=lambda _: None) as server,
         ):

@@ -90,11 +90,13 @@ def converse(
         turns.append(completion)
         usage = usage or _client_share(completion.usage, run.request, sent)
         mine = tuple(call for call in completion.message.tool_calls if call.name in offered)
-        if mine:
-            results = yield from _carry_out(spec, tariff, mine, said, done)
-            said = said.extended(*_exchange(completion.message, results))
         if not mine or len(mine) < len(completion.message.tool_calls):
+            # With calls of the client's own tools beside ours the client is next. Ours are not carried out: their
+            # results could not be put back into the conversation that the client sends then, so they would be
+            # paid for nothing; the main LLM calls again when it still wants them.
             return Answer(completion, _client_usage(usage, completion), panel_status(spec, done))
+        results = yield from _carry_out(spec, tariff, mine, said, done)
+        said = said.extended(*_exchange(completion.message, results))
     raise AssertionError("the last turn offers no mounted tools, so it ends the loop")
 
 

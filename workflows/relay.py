@@ -83,7 +83,7 @@ class Relay:
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._calls: list[ToolCall] = []
-        self._begin_turn()
+        self.begin_turn()
 
     def feed(self, item: StreamItem) -> Iterator[Delta]:
         """Yield the deltas that the client may see; a `Completion` ends the turn."""
@@ -99,7 +99,7 @@ class Relay:
                 for piece in self._splitter.end():
                     yield from self._speak(piece)
                 self._calls += self._open_calls.values()
-                self._begin_turn()
+                self.begin_turn()
 
     @property
     def message(self) -> Message:
@@ -111,7 +111,8 @@ class Relay:
             parts.append(Text("".join(self._text)))
         return Message("assistant", (*parts, *self._calls))
 
-    def _begin_turn(self) -> None:
+    def begin_turn(self) -> None:
+        """Forget what was held back of a turn, or of an attempt at it, that broke off."""
         self._splitter = ThinkSplitter()
         self._indexes: dict[int, int | None] = {}
         self._open_calls: dict[int, ToolCall] = {}

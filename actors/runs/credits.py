@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextvars import Context
+
 from actors.runs.handles import Handle
 
 
@@ -13,4 +15,5 @@ class RemoteCredits:
 
     def credit(self, run_id: str) -> None:
         """Have a finished run credited, sometime soon; nobody waits for it."""
-        self._actor.credit.remote(run_id)
+        # In an empty context: else Ray takes it for a child of the client's request and cancels it with that.
+        Context().run(self._actor.credit.remote, run_id)

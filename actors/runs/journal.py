@@ -7,15 +7,19 @@ past `MAX_WAITING` events that nobody acknowledged, recording fails loudly inste
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import Context
 
 from actors.journal.store import Recorded, RunQuery
 from actors.runs.errors import translated
 from actors.runs.handles import Handle
-from workflows.errors import JournalUnavailable
+from workflows.errors import ClusterError, JournalUnavailable
 from workflows.events import Event
 from workflows.replay import RunSummary
+
+log = logging.getLogger(__name__)
 
 MAX_WAITING = 50_000
 LINGER_SECONDS = 0.01
@@ -38,8 +42,8 @@ class RemoteJournal:
         """Store events, after everything said before; return when they are committed."""
         self._urgent.set()
         safe = asyncio.get_running_loop().create_future()
-        self._safe.append(safe)
         self.append_soon(events)
+        self._safe.append(safe)
         await safe
 
     def append_soon(self, events: Sequence[Event]) -> None:
@@ -48,7 +52,10 @@ class RemoteJournal:
             raise JournalUnavailable("the journal has not answered for too long")
         self._waiting.extend(events)
         if self._sender is None or self._sender.done():
-            self._sender = asyncio.ensure_future(self._send_all())
+            # In an empty context: Ray would take what it sends for children of whichever request came first, and
+            # cancel everybody's events together with that request.
+            loop = asyncio.get_running_loop()
+            self._sender = loop.create_task(self._send_all(), context=Context())
 
     async def flush(self) -> None:
         """Return when everything said so far is committed."""
@@ -87,8 +94,9 @@ class RemoteJournal:
             safe, self._safe = self._safe, []
             try:
                 await self._send(batch)
-            except JournalUnavailable as error:
-                _resolve(safe, error)
+            except Exception as error:  # noqa: BLE001  # whoever waits must hear of any failure
+                log.error("%d events are lost (%s)", len(batch), type(error).__name__)  # noqa: TRY400  # no contents
+                _resolve(safe, JournalUnavailable("the events could not be stored"))
             else:
                 _resolve(safe, None)
 
@@ -98,9 +106,12 @@ class RemoteJournal:
             try:
                 async with translated(JournalUnavailable):
                     await self._actor.append.remote(batch)
-            except JournalUnavailable:
-                if pause is None:
+            except (ClusterError, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
                     raise
+                if pause is None:
+                    raise JournalUnavailable("the journal does not answer") from error
                 await asyncio.sleep(pause)
             else:
                 return

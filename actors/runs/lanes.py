@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 import ray
 
 from actors.branch import run_branch
-from actors.collect import Pending
+from actors.collect import Pending, sent
 from actors.orders import CallOrder
 from actors.runs.embedded import embedded_url
 from actors.runs.errors import translated
@@ -22,6 +23,10 @@ from workflows.flow import Cancelled, Outcome
 
 FRESH_SECONDS = 2.0
 """How old the list of lanes may be."""
+SHUNNED_SECONDS = 5.0
+"""How long a lane that was lost is used only when there is no other; it restarts in about two."""
+REJOIN_SECONDS = 2.0
+"""How long a lane may take to say what it holds."""
 
 branch_task: Any = ray.remote(run_branch)
 
@@ -29,20 +34,27 @@ branch_task: Any = ray.remote(run_branch)
 class OnLane:
     """A call that a lane makes."""
 
-    def __init__(self, lane: Handle, order: CallOrder, landed: Callable[[], None]) -> None:
+    def __init__(self, lane: Handle, order: CallOrder, landed: Callable[[bool], None]) -> None:
         self._lane = lane
         self._order = order
         self._ref = lane.call.remote(order)
-        self._landed: Callable[[], None] = landed
+        self._landed = landed
+        self._began = monotonic()
 
     async def result(self) -> Outcome:
         """The outcome; `LaneLost` when the lane died."""
+        lost = False
         try:
             async with translated(LaneLost):
                 outcome: Outcome = await self._ref
                 return outcome
+        except LaneLost:
+            lost = True
+            raise
+        except asyncio.CancelledError:
+            return _cancelled(self._order, "cancelled", self._began)
         finally:
-            self._landed()
+            self._landed(lost)
 
     def stop(self, reason: str) -> None:
         """Ask the lane to stop the call and report what it used."""
@@ -70,11 +82,7 @@ class AsTask:
                 outcome: Outcome = await self._ref
                 return outcome
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            call = self._order.call
-            return Cancelled(call.step_id, self._reason, monotonic() - self._began, model=call.model)
+            return _cancelled(self._order, self._reason, self._began)
 
     def stop(self, reason: str) -> None:
         """Cancel the task; its body is one ``asyncio.run``, which Ray can interrupt."""
@@ -86,6 +94,15 @@ class AsTask:
         ray.cancel(self._ref)
 
 
+def _cancelled(order: CallOrder, reason: str, began: float) -> Cancelled:
+    """The outcome of a call that was cancelled on the other side; our own cancellation goes on."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    call = order.call
+    return Cancelled(call.step_id, reason, monotonic() - began, sent(call), call.model)
+
+
 class RemoteLanes:
     """All lanes, as one coordinator sees them."""
 
@@ -95,6 +112,7 @@ class RemoteLanes:
         self._listed: dict[LaneKind, float] = {}
         self._in_flight: dict[str, int] = {}
         self._homes: dict[tuple[str, str], str] = {}
+        self._lost: dict[str, float] = {}
 
     async def order(self, order: CallOrder) -> Pending:
         """Have a call made: on the least busy lane, or as a task when it declares resources."""
@@ -102,17 +120,23 @@ class RemoteLanes:
             return AsTask(order)
         kind: LaneKind = "litellm" if order.model.kind == "litellm" else "light"
         lanes = await self._list(kind)
-        name = self._homes.get((order.run_id, order.call.step_id)) or self._least_busy(lanes)
+        home = self._homes.get((order.run_id, order.call.step_id))
+        name = home if home is not None and home in lanes else self._least_busy(lanes)
         self._in_flight[name] = self._in_flight.get(name, 0) + 1
-        return OnLane(lanes[name], order, lambda: self._land(name))
+        return OnLane(lanes[name], order, lambda lost: self._land(name, lost=lost))
 
     async def rejoin(self, run_id: str) -> None:
         """Learn which lanes hold calls of a run from before a restart, so that they are joined there."""
-        for kind in ("light", "litellm"):
-            for name, lane in (await self._list(kind, create=False)).items():
-                async with translated(LaneLost):
+        lanes = {**await self._list("light", create=False), **await self._list("litellm", create=False)}
+
+        async def ask(name: str, lane: Handle) -> None:
+            # A lane that is away holds nothing that could be joined.
+            with suppress(ClusterError, TimeoutError):
+                async with asyncio.timeout(REJOIN_SECONDS), translated(LaneLost):
                     for step_id in await lane.held.remote(run_id):
                         self._homes[run_id, step_id] = name
+
+        await asyncio.gather(*(ask(name, lane) for name, lane in lanes.items()))
 
     def renew(self, run_ids: tuple[str, ...], lease: float) -> None:
         """Keep these runs' calls alive."""
@@ -138,10 +162,18 @@ class RemoteLanes:
     def _least_busy(self, lanes: Mapping[str, Handle]) -> str:
         if not lanes:
             raise ClusterError("no lane is up to make calls; is the cluster starting or out of nodes?")
-        return min(lanes, key=lambda name: self._in_flight.get(name, 0))
+        now = monotonic()
 
-    def _land(self, name: str) -> None:
+        def burden(name: str) -> tuple[bool, int]:
+            # A lane that was just lost has nothing in flight, so it would draw every retry.
+            return now - self._lost.get(name, 0.0) < SHUNNED_SECONDS, self._in_flight.get(name, 0)
+
+        return min(lanes, key=burden)
+
+    def _land(self, name: str, *, lost: bool) -> None:
         self._in_flight[name] -= 1
+        if lost:
+            self._lost[name] = monotonic()
 
 
 def _resources(declared: dict[str, float]) -> dict[str, object]:

@@ -61,8 +61,13 @@ async def ready() -> None:
     await cluster.panels.ready()
 
 
+async def flush() -> None:
+    """Return when everything said so far is in the journal."""
+    await _remote_journal().flush()
+
+
 async def close() -> None:
-    """Have every part send what it holds and stop, before its process is ended."""
+    """Have every part send what it holds and stop, before the processes of this Ray are ended."""
     cluster = connect()
     lanes = await _supervisor_actor().lanes.remote("light", create=False)
     lanes |= await _supervisor_actor().lanes.remote("litellm", create=False)

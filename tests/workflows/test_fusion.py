@@ -148,15 +148,14 @@ def test_after_the_last_round_the_main_llm_must_answer_without_mounted_tools() -
     assert isinstance(end, Returned)
 
 
-def test_a_turn_with_client_tools_too_runs_the_panel_and_hands_the_rest_to_the_client() -> None:
+def test_a_turn_with_client_tools_too_hands_those_to_the_client_and_pays_for_no_panel() -> None:
+    """The client's next request could not bring the panel's result back."""
     request = ChatRequest((Message.of("user", "Hi"),), tools=(CLIENT_TOOL,))
     flow, turn = start(workflow(), run_request(request=request))
     theirs = ToolCall("call_2", "read_file", "{}")
-    use = advance(flow, answered(turn, "", REVIEW, theirs))
-    assert isinstance(use, UseTools)
-    assert [u.tool for u in use.uses] == ["review"]
-    end = advance(flow, (ran("call_1"),))
+    end = advance(flow, answered(turn, "", REVIEW, theirs))
     assert isinstance(end, Returned)
+    assert end.value.panel == "skipped"
     assert end.value.completion.finish_reason == "tool_calls"
 
 
