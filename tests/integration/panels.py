@@ -25,6 +25,12 @@ ANALYSIS = {
 def rules() -> list[dict[str, Any]]:
     """What the upstream does, by model name."""
     main: list[dict[str, Any]] = [
+        {"match": {"model": "blind", "has_result": True}, "answer": "It is a cat."},
+        {
+            "match": {"model": "blind", "contains": "[image 1]"},
+            "tool_calls": [{"name": "look", "arguments": {"task": "What animal?", "images": ["image 1"]}}],
+        },
+        {"match": {"model": "eyes"}, "answer": "A cat."},
         {"match": {"has_result": True, "contains": "gave no answer"}, "answer": ALONE, "chunks": 3},
         {"match": {"has_result": True}, "answer": ANSWER, "chunks": 4},
         {
@@ -97,6 +103,20 @@ def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> W
     )
 
 
+def with_eyes(name: str, base_url: str) -> WorkflowSpec:
+    """A main LLM that reads text only, with a model mounted that sees."""
+    return WorkflowSpec.model_validate(
+        {
+            "version": 1,
+            "name": name,
+            "models": {alias: {"model": alias, "base_url": base_url} for alias in ("blind", "eyes")},
+            "main": {"model": "blind", "tools": ["look"]},
+            "tools": {"look": {"mode": "model", "description": "Looks.", "model": "eyes", "images": True}},
+            "deployment": "shared",
+        }
+    )
+
+
 def pass_through(name: str, base_url: str, model: str) -> WorkflowSpec:
     """A virtual model without tools."""
     return WorkflowSpec.model_validate(
@@ -146,4 +166,9 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 def published(base_url: str) -> list[WorkflowSpec]:
     """Every virtual model that the integration tests call."""
     panels = [panel(name, base_url, models, **dict(special)) for name, (models, special) in PANELS.items()]
-    return [*panels, pass_through("plain", base_url, "main"), pass_through("endless", base_url, "endless")]
+    return [
+        *panels,
+        with_eyes("with-eyes", base_url),
+        pass_through("plain", base_url, "main"),
+        pass_through("endless", base_url, "endless"),
+    ]
