@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.integration import gates
 from workflows.spec import WorkflowSpec
 
 BRANCHES = ("broad", "risks", "diverse")
@@ -51,6 +52,7 @@ def rules() -> list[dict[str, Any]]:
         {"match": {"model": "refused"}, "fail": {"status": 401, "message": "wrong key"}},
         {"match": {"model": "judge"}, "json": ANALYSIS},
         {"match": {"model": "endless"}, "answer": "word " * 2000, "chunks": 2000, "pace": 0.05},
+        *gates.rules(),
         *main,
     ]
 
@@ -67,6 +69,8 @@ def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> W
     aliases = {
         "main",
         "judge",
+        fields.get("main", "main"),
+        fields.get("tool", {}).get("synthesis", {}).get("model", "judge"),
         *models,
         *fallbacks,
         *(name for names in fallbacks.values() for name in names),
@@ -78,6 +82,7 @@ def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> W
     ]
     for branch in branches:
         branch.update(fields.get("branch", {}))
+        branch["optional"] = branch["name"] == fields.get("optional")
     return WorkflowSpec.model_validate(
         {
             "version": 1,
@@ -85,6 +90,7 @@ def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> W
             "description": "A panel for tests.",
             "models": {
                 alias: {"model": alias, "base_url": base_url, "fallbacks": fallbacks.get(alias, [])}
+                | fields.get("each_model", {})
                 for alias in sorted(aliases)
             },
             "main": {"model": fields.get("main", "main"), "tools": ["problem_review"]},
@@ -98,6 +104,7 @@ def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> W
                     **fields.get("tool", {}),
                 }
             },
+            "limits": fields.get("limits", {}),
             "deployment": fields.get("deployment", "shared"),
         }
     )
@@ -165,7 +172,8 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 
 def published(base_url: str) -> list[WorkflowSpec]:
     """Every virtual model that the integration tests call."""
-    panels = [panel(name, base_url, models, **dict(special)) for name, (models, special) in PANELS.items()]
+    described = PANELS | gates.PANELS
+    panels = [panel(name, base_url, models, **dict(special)) for name, (models, special) in described.items()]
     return [
         *panels,
         with_eyes("with-eyes", base_url),
