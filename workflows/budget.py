@@ -101,7 +101,7 @@ def shrink(seats: Sequence[Seat], merging: Merging, left: Allowance) -> Seating:
     unpriced = [seat for seat in seats if seat.takes.cost_usd is None and left.cost_usd is not None]
     out = {seat.name: "unpriced" for seat in unpriced}
     kept = [seat for seat in seats if seat not in unpriced]
-    worst = together(kept, merging)
+    worst = together(kept, merging) if unpriced else wanted
     for seat in _leaving(kept, short):
         if not left.lacks(worst):
             break

@@ -60,8 +60,9 @@ def _request(tool: ModelToolSpec, prompt: str, seen: tuple[Image, ...]) -> ChatR
 
 
 def _call(tool: ModelToolSpec, use: ToolUse, request: ChatRequest) -> Call:
-    step = use.step_id
-    return Call(f"{step}/{tool.model}", step, "branch", tool.model, tool.model, request, tool.timeout)
+    step, left = use.step_id, use.allowance.seconds
+    timeout = tool.timeout if left is None else min(tool.timeout, left)
+    return Call(f"{step}/{tool.model}", step, "branch", tool.model, tool.model, request, timeout)
 
 
 def _told(use: ToolUse, outcome: Outcome, pictures: int, spent: Took) -> ToolOutcome:

@@ -76,7 +76,7 @@ def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> W
         *(name for names in fallbacks.values() for name in names),
     }
     collect = {"quorum": 2, "grace": "0.2s", "timeout": "10s", "deadline": "12s", **fields.pop("collect", {})}
-    branches = [
+    branches: list[dict[str, Any]] = [
         {"name": branch, "model": model, "prompt": f"As the {branch} reviewer: {{{{ task }}}}"}
         for branch, model in zip(BRANCHES, models, strict=False)
     ]
