@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -14,6 +15,7 @@ from workflows.fusion import Answer, converse
 from workflows.messages import ChatRequest, Image, Message, Text, ToolCall, ToolResult
 from workflows.mounted import carry_out
 from workflows.pictures import by_reference, pictures, referred
+from workflows.policy import Allowance
 
 VISION = template("vision-mount")
 ONE, TWO = Image("data:image/png;base64,AAAA"), Image("https://example.invalid/two.png")
@@ -70,6 +72,17 @@ def test_a_failed_model_is_an_error_result_that_the_main_llm_can_live_with() -> 
     assert isinstance(end, Returned)
     assert end.value.result.is_error
     assert end.value.status == "failed"
+
+
+def test_it_may_take_what_is_left_of_the_runs_limits_and_no_more() -> None:
+    left = Allowance(tokens=2_500, seconds=5.0)
+    call = advance(carry_out(VISION, replace(use('{"task": "What animal?"}'), allowance=left), seed=1))
+    assert isinstance(call, Call)
+    assert (call.request.sampling.max_tokens or 0) < 500
+    assert call.timeout == 5.0
+    end = advance(carry_out(VISION, replace(use('{"task": "x"}'), allowance=Allowance(tokens=50)), seed=1))
+    assert isinstance(end, Returned)
+    assert (end.value.status, end.value.detail["gate"]) == ("skipped", "max_tokens")
 
 
 def test_the_main_llm_reads_references_and_the_tool_still_sees_the_pictures() -> None:
