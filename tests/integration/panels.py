@@ -63,6 +63,20 @@ def heavy_tailed(model: str, seed: int) -> dict[str, Any]:
     return {"match": {"model": model}, "answer": f"Fine, says {seed}.", "delay": tail}
 
 
+def branches(models: tuple[str, ...], **fields: Any) -> list[dict[str, Any]]:
+    """A branch for each model, with what all have in common; one may be optional."""
+    return [
+        {
+            "name": branch,
+            "model": model,
+            "prompt": f"As the {branch} reviewer: {{{{ task }}}}",
+            "optional": branch == fields.get("optional"),
+            **fields.get("branch", {}),
+        }
+        for branch, model in zip(BRANCHES, models, strict=False)
+    ]
+
+
 def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> WorkflowSpec:
     """A virtual model whose branches call these models of the upstream."""
     fallbacks: dict[str, list[str]] = fields.get("fallbacks", {})
@@ -76,13 +90,6 @@ def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> W
         *(name for names in fallbacks.values() for name in names),
     }
     collect = {"quorum": 2, "grace": "0.2s", "timeout": "10s", "deadline": "12s", **fields.pop("collect", {})}
-    branches: list[dict[str, Any]] = [
-        {"name": branch, "model": model, "prompt": f"As the {branch} reviewer: {{{{ task }}}}"}
-        for branch, model in zip(BRANCHES, models, strict=False)
-    ]
-    for branch in branches:
-        branch.update(fields.get("branch", {}))
-        branch["optional"] = branch["name"] == fields.get("optional")
     return WorkflowSpec.model_validate(
         {
             "version": 1,
@@ -98,7 +105,7 @@ def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> W
                 "problem_review": {
                     "mode": "fusion",
                     "description": "Convenes the review panel.",
-                    "branches": branches,
+                    "branches": branches(models, **fields),
                     "collect": collect,
                     "synthesis": {"model": "judge", "timeout": "10s"},
                     **fields.get("tool", {}),
