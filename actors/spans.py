@@ -69,16 +69,12 @@ def tool(use: ToolUse, run_id: str, parent: str) -> Span:
 
 def traceparent(span: Span) -> str:
     """The W3C context that puts other spans under this one; empty when tracing is off."""
-    context = span.get_span_context()
-    if not context.is_valid:
-        return ""
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    return telemetry.carrier(span)
 
 
 def trace_id(span: Span) -> str:
     """The trace's id in 32 hex digits; empty when tracing is off."""
-    context = span.get_span_context()
-    return f"{context.trace_id:032x}" if context.is_valid else ""
+    return telemetry.trace_id_of(span)
 
 
 def end(span: Span, outcome: Outcome) -> None:

@@ -82,18 +82,18 @@ def captures_content() -> bool:
     return _process.content
 
 
-def carrier() -> str:
-    """The current span as a W3C ``traceparent``; empty when there is none."""
-    span = trace.get_current_span().get_span_context()
-    if not span.is_valid:
+def carrier(span: trace.Span | None = None) -> str:
+    """A span (the current one, when left out) as a W3C ``traceparent``; empty when there is none."""
+    at = (span or trace.get_current_span()).get_span_context()
+    if not at.is_valid:
         return ""
-    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+    return f"00-{at.trace_id:032x}-{at.span_id:016x}-{at.trace_flags:02x}"
 
 
-def current_trace_id() -> str:
-    """The current trace's id, 32 hex digits, as Jaeger shows it; empty when there is none."""
-    span = trace.get_current_span().get_span_context()
-    return f"{span.trace_id:032x}" if span.is_valid else ""
+def trace_id_of(span: trace.Span | None = None) -> str:
+    """The trace's id of a span (the current one), 32 hex digits, as Jaeger shows it; empty when there is none."""
+    at = (span or trace.get_current_span()).get_span_context()
+    return f"{at.trace_id:032x}" if at.is_valid else ""
 
 
 def continue_from(traceparent: str) -> context.Context:

@@ -113,7 +113,7 @@ def test_without_an_endpoint_nothing_is_loaded_and_nothing_recorded() -> None:
     script = (
         "import sys; from cluster import telemetry; telemetry.setup('x')\n"
         "with telemetry.tracer().start_as_current_span('s') as span:\n"
-        "    assert not span.is_recording() and telemetry.carrier() == '' == telemetry.current_trace_id()\n"
+        "    assert not span.is_recording() and telemetry.carrier() == '' == telemetry.trace_id_of()\n"
         "assert telemetry.flush()\n"
         "assert 'opentelemetry.sdk' not in sys.modules, 'the SDK was loaded for nothing'\n"
     )
