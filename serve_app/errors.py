@@ -33,6 +33,8 @@ STATUSES: Mapping[str, int] = {
     "workflow_invalid": 400,
     "invalid_api_key": 401,
     "model_not_found": 404,
+    "publication_not_found": 404,
+    "probe_failed": 400,
     "run_not_found": 404,
     "response_not_found": 404,
     "setup_invalid": 500,
@@ -52,6 +54,7 @@ STATUSES: Mapping[str, int] = {
     "lane_lost": 503,
     "coordinator_lost": 503,
     "replica_lost": 503,
+    "publish_failed": 500,
     "overloaded": 429,
     "journal_unavailable": 503,
 }

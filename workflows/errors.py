@@ -6,6 +6,8 @@
     │   ├── UnknownVirtualModel    no workflow is published under that name
     │   ├── RequestInvalid         a field of a request is wrong
     │   ├── Unauthorized           the key is missing or wrong
+    │   ├── PublicationNotFound    nothing, or no such version, was published under that name
+    │   ├── ProbeFailed            a model of a workflow does not do what the workflow asks of it
     │   ├── RunNotFound            the journal has no such run
     │   ├── ResponseNotFound       no answer is stored under that id
     │   └── SetupInvalid           the machine or the settings must be put right first
@@ -23,6 +25,7 @@
         ├── LaneLost               the process that made a call died
         ├── CoordinatorLost        the process that ran a panel died
         ├── ReplicaLost            the process that answered died in the middle of its answer
+        ├── PublishFailed          a virtual model could not be brought up
         ├── Overloaded             more requests are under way than a deployment takes
         └── JournalUnavailable     the journal cannot be written or read
 
@@ -149,6 +152,41 @@ class Unauthorized(UsageError):
 
     def __str__(self) -> str:
         return "The API key is missing or wrong. Send it as `Authorization: Bearer <key>`."
+
+
+class PublicationNotFound(UsageError):
+    """Nothing, or no such version, was published under that name. Without a number: no earlier version."""
+
+    code = "publication_not_found"
+
+    def __init__(self, name: str, number: int | None = None, known: tuple[int, ...] = ()) -> None:
+        super().__init__(name, number, known)
+        self.name = name
+        self.number = number
+        self.known = known
+
+    def __str__(self) -> str:
+        if not self.known:
+            return f"Nothing was ever published as `{self.name}`."
+        if self.number is None:
+            return f"No other version of `{self.name}` was ever active."
+        listed = ", ".join(map(str, self.known[-10:]))
+        return f"`{self.name}` has no version {self.number}. There is: {listed}."
+
+
+class ProbeFailed(UsageError):
+    """Models of a workflow do not do what it asks of them. `complaints` are sentences, one for each model."""
+
+    code = "probe_failed"
+
+    def __init__(self, name: str, complaints: tuple[str, ...]) -> None:
+        super().__init__(name, complaints)
+        self.name = name
+        self.complaints = complaints
+
+    def __str__(self) -> str:
+        told = " ".join(self.complaints)
+        return f"`{self.name}` was not published, because its models failed the probe. {told}"
 
 
 class RunNotFound(UsageError):
@@ -321,6 +359,20 @@ class ReplicaLost(ClusterError):
 
     def __str__(self) -> str:
         return "The process that answered died before it was done."
+
+
+class PublishFailed(ClusterError):
+    """A virtual model could not be brought up; what was active before it still is."""
+
+    code = "publish_failed"
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(name, detail)
+        self.name = name
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"`{self.name}` could not be brought up: {self.detail}"
 
 
 class Overloaded(ClusterError):

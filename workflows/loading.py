@@ -78,7 +78,7 @@ def content_hash(spec: WorkflowSpec) -> str:
     Comments, the order of keys and defaults that are written out do not count; so a file keeps its hash when a
     later version knows more keys.
     """
-    canonical = json.dumps(_said(spec), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    canonical = json.dumps(said(spec), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -88,11 +88,12 @@ def dump(spec: WorkflowSpec) -> str:
     yaml.width = _LINE_WIDTH
     yaml.indent(mapping=2, sequence=4, offset=2)
     stream = io.StringIO()
-    yaml.dump(_for_people(_said(spec)), stream)
+    yaml.dump(_for_people(said(spec)), stream)
     return stream.getvalue()
 
 
-def _said(spec: WorkflowSpec) -> Any:
+def said(spec: WorkflowSpec) -> Any:
+    """What the workflow says, as JSON without the defaults."""
     return _without_points(spec.model_dump(mode="json", exclude_defaults=True))
 
 

@@ -18,6 +18,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from workflows.policy import Retry
+from workflows.spec_deployment import AutoscalingSpec, Deployment, DeploymentSpec, ResourcesSpec
 from workflows.spec_parts import (
     Alias,
     Duration,
@@ -42,8 +43,10 @@ from workflows.spec_tools import (
 )
 
 __all__ = [
+    "AutoscalingSpec",
     "BranchSpec",
     "CollectSpec",
+    "DeploymentSpec",
     "Duration",
     "ExampleSpec",
     "FusionToolSpec",
@@ -54,6 +57,7 @@ __all__ = [
     "PanelSpec",
     "Place",
     "PriceSpec",
+    "ResourcesSpec",
     "RetrySpec",
     "Strict",
     "SynthesisSpec",
@@ -122,8 +126,14 @@ class WorkflowSpec(Strict):
     """Definitions of tools, by name; `main.tools` mounts them."""
     limits: LimitsSpec = LimitsSpec()
     retry: RetrySpec = RetrySpec()
-    deployment: Literal["dedicated", "shared"] = "dedicated"
-    """dedicated: its own Serve replicas; shared: lives in the gateway's replicas."""
+    deployment: Deployment = "dedicated"
+    """dedicated: its own Serve replicas; shared: lives in the gateway's replicas; an object says how it scales."""
+
+    @property
+    def hosting(self) -> DeploymentSpec:
+        """Where it lives and how it scales, with every default."""
+        told = self.deployment
+        return told if isinstance(told, DeploymentSpec) else DeploymentSpec(mode=told)
 
     @property
     def mounted(self) -> dict[str, ToolSpec]:

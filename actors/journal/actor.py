@@ -11,6 +11,7 @@ from actors.journal.sql import open_store
 from actors.journal.store import PAGE, Recorded, RunQuery
 from actors.journal.writer import JournalHealth, JournalWriter
 from workflows.events import Event
+from workflows.publications import Activation, History, Publication
 from workflows.redaction import redacted
 from workflows.replay import RunSummary
 
@@ -23,7 +24,9 @@ class JournalActor:
     """
 
     def __init__(self, url: str, capture_content: bool) -> None:
-        self._writer = JournalWriter(open_store(url))
+        store = open_store(url)
+        self._publications = store.publications
+        self._writer = JournalWriter(store)
         self._kept: Callable[[Event], Event] = _whole if capture_content else redacted
 
     async def append(self, events: Sequence[Event], durable: bool = True) -> None:
@@ -45,6 +48,18 @@ class JournalActor:
     async def summary(self, run_id: str) -> RunSummary | None:
         """One run's line in the list; None for an unknown run."""
         return await self._writer.summary(run_id)
+
+    async def add_publication(self, draft: Publication) -> Publication:
+        """The version with the draft's content, new or known; see `SqlPublications.add`."""
+        return await self._writer.change(self._publications.add, draft)
+
+    async def activate(self, activation: Activation) -> None:
+        """Have a version answer from now on, or none."""
+        await self._writer.change(self._publications.activate, activation)
+
+    async def histories(self, virtual_model: str | None = None) -> tuple[History, ...]:
+        """What was published, under every name or under that one."""
+        return await self._writer.read(self._publications.histories, virtual_model)
 
     async def health(self) -> JournalHealth:
         """How the journal is doing; answers also while the database does not."""

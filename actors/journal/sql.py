@@ -15,7 +15,8 @@ from sqlalchemy import Column, Connection, Engine, func, insert, select
 
 from actors.journal import dialects, projection, schema
 from actors.journal.contents import Packed, compressed, decompressed, pack, references, unpack
-from actors.journal.store import PAGE, JournalStore, Recorded, RunQuery
+from actors.journal.publications import SqlPublications
+from actors.journal.store import PAGE, Recorded, RunQuery
 from actors.journal.tables import contents, events, runs
 from workflows.events import Event
 from workflows.replay import RunSummary
@@ -28,7 +29,7 @@ _NAMED_AT_ONCE = 1000
 """Keys in one question; databases bound a statement's parameters."""
 
 
-def open_store(url: str, *, read_only: bool = False) -> JournalStore:
+def open_store(url: str, *, read_only: bool = False) -> SqlStore:
     """The journal at this SQLAlchemy URL, made or brought up to date first.
 
     Read-only it changes nothing, needs no other part of Stellarator to run, and sees what others write meanwhile.
@@ -62,6 +63,7 @@ class SqlStore:
         self._writer = writer
         self._reader = reader
         self._merge_runs = projection.merge(writer)
+        self.publications = SqlPublications(writer, reader)
 
     def append(self, batch: Sequence[Event]) -> int:
         """Store the events, each id once; see `JournalStore`."""

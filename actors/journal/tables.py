@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -17,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The revision of `migrations` that these tables are; revisions count upwards, so the greater one is the newer."""
 
 metadata = MetaData()
@@ -76,3 +77,34 @@ contents = Table(
     Column("size", BigInteger, nullable=False),
 )
 """Large parts of events, each stored once however many events say it."""
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("virtual_model", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("hash", String, nullable=False),
+    # The workflow as YAML.
+    Column("workflow", Text, nullable=False),
+    Column("who", String, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("note", Text, nullable=False),
+    Index("publications_by_hash", "virtual_model", "hash", unique=True),
+)
+"""Every version of every virtual model; rows are added and never changed."""
+
+activations = Table(
+    "activations",
+    metadata,
+    Column("seq", _serial, primary_key=True, autoincrement=True),
+    Column("virtual_model", String, nullable=False),
+    # NULL: unpublished.
+    Column("number", Integer),
+    Column("at", Double, nullable=False),
+    Column("who", String, nullable=False),
+    Column("cause", String, nullable=False),
+    ForeignKeyConstraint(["virtual_model", "number"], ["publications.virtual_model", "publications.number"]),
+    Index("activations_by_model", "virtual_model", "seq"),
+    sqlite_autoincrement=True,
+)
+"""Which version was active from when; the last row of a virtual model counts. Rows are added and never changed."""

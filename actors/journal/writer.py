@@ -141,15 +141,25 @@ class JournalWriter:
 
     async def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
         """The run's events behind the place `after`, oldest first."""
-        return await self._read(self._store.events, run_id, after, limit)
+        return await self.read(self._store.events, run_id, after, limit)
 
     async def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
         """The runs that match, newest first."""
-        return await self._read(self._store.runs, query)
+        return await self.read(self._store.runs, query)
 
     async def summary(self, run_id: str) -> RunSummary | None:
         """One run's line in the list; None for an unknown run."""
-        return await self._read(self._store.summary, run_id)
+        return await self.read(self._store.summary, run_id)
+
+    async def change(self, change: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Carry out a change of the store that is no event, in turn with the events; tried once.
+
+        Raises:
+            JournalUnavailable: the database does not take it, or the writer is closed.
+        """
+        self._require_open()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writing, lambda: change(*args, **kwargs))
 
     def health(self) -> JournalHealth:
         """How this writer is doing."""
@@ -259,7 +269,8 @@ class JournalWriter:
             for news in self._news.get(run_id, ()):
                 news.set()
 
-    async def _read(self, read: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def read(self, read: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the store says, asked on a thread for reading."""
         self._require_open()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, lambda: read(*args, **kwargs))

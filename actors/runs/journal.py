@@ -17,6 +17,7 @@ from actors.runs.errors import translated
 from actors.runs.handles import Handle
 from workflows.errors import ClusterError, JournalUnavailable
 from workflows.events import Event
+from workflows.publications import Activation, History, Publication
 from workflows.replay import RunSummary
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,23 @@ class RemoteJournal:
         """Return runs, newest first."""
         async with translated(JournalUnavailable):
             found: tuple[RunSummary, ...] = await self._actor.runs.remote(query)
+            return found
+
+    async def add_publication(self, draft: Publication) -> Publication:
+        """The version with the draft's content: a new one, or the one that had it already."""
+        async with translated(JournalUnavailable):
+            added: Publication = await self._actor.add_publication.remote(draft)
+            return added
+
+    async def activate(self, activation: Activation) -> None:
+        """Have a version answer from now on, or none; return when it is committed."""
+        async with translated(JournalUnavailable):
+            await self._actor.activate.remote(activation)
+
+    async def histories(self, virtual_model: str | None = None) -> tuple[History, ...]:
+        """What was published under every name, or under that one."""
+        async with translated(JournalUnavailable):
+            found: tuple[History, ...] = await self._actor.histories.remote(virtual_model)
             return found
 
     async def _send_all(self) -> None:
