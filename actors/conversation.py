@@ -21,6 +21,7 @@ from actors.models.pricing import facts
 from actors.orders import PanelOrder
 from actors.panel_run import broken
 from actors.perform import Hearing, failure_of, listen
+from actors.recall import Endings, Recall
 from actors.recorder import Journal, Recorder
 from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, RunRequest
 from workflows.attempts import first_attempt, next_attempt
@@ -45,6 +46,7 @@ from workflows.messages import Delta, Usage
 from workflows.policy import Spending
 from workflows.relay import Relay
 from workflows.spec import WorkflowSpec
+from workflows.splicing import HiddenTurns
 from workflows.tariff import Tariff
 
 
@@ -53,6 +55,10 @@ class Panels(Protocol):
 
     async def convene(self, order: PanelOrder) -> ToolOutcome:
         """Carry out one tool call; cancelling the caller cancels it. Raises only errors of our tree."""
+
+
+class History(Journal, Endings, Protocol):
+    """A journal that also knows how earlier runs finished."""
 
 
 class Credits(Protocol):
@@ -85,7 +91,7 @@ class Conversations:
     """Answers runs of one workflow."""
 
     def __init__(
-        self, spec: WorkflowSpec, models: ModelFactory, panels: Panels, crediting: Credits, journal: Journal
+        self, spec: WorkflowSpec, models: ModelFactory, panels: Panels, crediting: Credits, journal: History
     ) -> None:
         self.spec = spec
         self.facts = facts(spec)
@@ -95,6 +101,7 @@ class Conversations:
         self.panels = panels
         self.crediting = crediting
         self.journal = journal
+        self.recall = Recall(journal)
 
     async def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Answer one request: `AnswerStarted`, deltas, then `AnswerFinished` or `AnswerFailed`."""
@@ -110,7 +117,8 @@ class Conversation:
         self._home = home
         self._run = run
         self._recorder = Recorder(home.journal, run.run_id, home.tariff)
-        self._relay = Relay(frozenset(mounted_tools(home.spec, run)))
+        mounted = frozenset(mounted_tools(home.spec, run))
+        self._relay = Relay(run.run_id, mounted, parallel=run.request.parallel_tool_calls is not False)
         self._totals = Totals()
         self._began = monotonic()
         self._open: Hearing | None = None
@@ -135,7 +143,8 @@ class Conversation:
             yield self._failed(failure_of(error))
 
     async def _drive(self) -> AsyncGenerator[AnswerEvent, None]:
-        flow = converse(self._home.spec, self._run, self._home.facts)
+        remembered = await self._home.recall.of(self._run.request)
+        flow = converse(self._home.spec, self._run, self._home.facts, remembered)
         step = advance(flow)
         while not isinstance(step, Returned):
             match step:
@@ -236,7 +245,10 @@ class Conversation:
             stop_sequence=result.completion.stop_sequence,
         )
         self._recorder.group_finished(MAIN, monotonic() - self._began, result.completion)
-        await self._recorder.run_finished(finished)
+        hidden = HiddenTurns(result.turns, self._relay.given, message.text) if result.turns else None
+        await self._recorder.run_finished(finished, hidden)
+        if hidden is not None:
+            self._home.recall.keep(self._run.run_id, hidden)
         if result.panel in {"ran", "degraded"}:
             self._home.crediting.credit(self._run.run_id)
         spans.end_workflow(self._span, finished)

@@ -27,6 +27,7 @@ from workflows.events import (
 )
 from workflows.flow import Answered, Call, Cancelled, Failed, Outcome, ToolOutcome, ToolUse
 from workflows.messages import Completion, Usage
+from workflows.splicing import HiddenTurns
 from workflows.tariff import Tariff
 
 
@@ -65,8 +66,8 @@ class Recorder:
             )
         )
 
-    async def run_finished(self, answer: AnswerFinished) -> None:
-        """Record the answer; return when it is safe."""
+    async def run_finished(self, answer: AnswerFinished, hidden: HiddenTurns | None = None) -> None:
+        """Record the answer, and what it hid from the client; return when it is safe."""
         await self._journal.append(
             [
                 RunFinished(
@@ -79,6 +80,7 @@ class Recorder:
                     total_usage=answer.total_usage,
                     cost_usd=answer.cost_usd,
                     panel=answer.panel,
+                    hidden=hidden,
                 )
             ]
         )

@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter
 
 from workflows.errors import Failure
 from workflows.messages import ChatRequest, Completion, ToolCall, ToolResult, Usage
+from workflows.splicing import HiddenTurns
 
 StepKind = Literal["main", "turn", "tool", "branch", "synthesis", "attempt"]
 
@@ -119,7 +120,8 @@ class RunFinished:
     """The client got its answer.
 
     `usage` is the size of the client's own conversation; `total_usage` and `cost_usd` are what the whole run
-    took; `cost_usd` is None when any call's price is unknown. `panel` says what became of the panel.
+    took; `cost_usd` is None when any call's price is unknown. `panel` says what became of the panel. `hidden` is
+    there when the client has calls of its own tools to carry out: what is put back when it returns.
     """
 
     id: str
@@ -131,6 +133,7 @@ class RunFinished:
     total_usage: Usage
     cost_usd: float | None
     panel: Literal["ran", "degraded", "failed", "skipped"]
+    hidden: HiddenTurns | None = None
     kind: Literal["run_finished"] = "run_finished"
     v: Literal[1] = 1
 

@@ -2,6 +2,9 @@
 
     client's conversation -> main LLM -> mounted tools (panels) -> main LLM -> ... -> answer
 
+A turn that calls tools of the client, too, is the last one: its mounted tools are carried out, then the client is next.
+When it comes back, what it does not know of is spliced into its conversation (`workflows.splicing`).
+
 `converse` is the whole logic of a run. It yields steps and is sent their outcomes; it never waits and never
 calls anything (`workflows.flow` says how that works, `workflows.panel` what a panel does). The driver is
 `actors.conversation`.
@@ -16,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -41,6 +44,7 @@ from workflows.messages import ChatRequest, Completion, Message, Text, Tool, Too
 from workflows.pictures import by_reference
 from workflows.policy import Allowance
 from workflows.spec import ModelToolSpec, ToolSpec, WorkflowSpec
+from workflows.splicing import HiddenTurns, spliced
 from workflows.tariff import Facts, Tariff
 from workflows.thinking import visible
 
@@ -54,21 +58,33 @@ Done: TypeAlias = tuple[ToolUse, ToolOutcome]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a conversation ended well: the last turn, and what became of the panels."""
+    """How a conversation ended well: the last turn, and what became of the panels.
+
+    `turns` is everything that this run added to the main LLM's conversation, when the client is next.
+    """
 
     completion: Completion
     usage: Usage
     panel: PanelStatus
+    turns: tuple[Message, ...] = ()
 
 
 def converse(
-    spec: WorkflowSpec, run: RunRequest, facts: Facts | None = None
+    spec: WorkflowSpec,
+    run: RunRequest,
+    facts: Facts | None = None,
+    remembered: Mapping[str, HiddenTurns] | None = None,
 ) -> Flow[Answer | Failed | Cancelled]:
     """Let the main LLM answer; run the mounted tools that it calls, round by round.
 
-    `facts` are prices and sizes of the workflow's models, where they are known.
+    Args:
+        spec: the workflow.
+        run: the client's request.
+        facts: prices and sizes of the workflow's models, where they are known.
+        remembered: what earlier runs in the client's conversation hid from it, by run id.
     """
-    mounted, said = mounted_tools(spec, run), run.request
+    said = replace(run.request, messages=spliced(run.request.messages, remembered or {}))
+    mounted, known = mounted_tools(spec, run), len(said.messages)
     tariff, done = Tariff(spec.models, facts or {}), list[Done]()
     forced = forced_calls(mounted, run)
     if forced:
@@ -89,14 +105,12 @@ def converse(
         completion = outcome.completion
         turns.append(completion)
         usage = usage or _client_share(completion.usage, run.request, sent)
-        mine = tuple(call for call in completion.message.tool_calls if call.name in offered)
-        if not mine or len(mine) < len(completion.message.tool_calls):
-            # With calls of the client's own tools beside ours the client is next. Ours are not carried out: their
-            # results could not be put back into the conversation that the client sends then, so they would be
-            # paid for nothing; the main LLM calls again when it still wants them.
-            return Answer(completion, _client_usage(usage, completion), panel_status(spec, done))
-        results = yield from _carry_out(spec, tariff, mine, said, done)
-        said = said.extended(*_exchange(completion.message, results))
+        theirs, mine = _whose(completion.message, mounted, offered)
+        results = (yield from _carry_out(spec, tariff, mine, said, done)) if mine else ()
+        said = said.extended(*_exchange(_with_calls(completion.message, (*theirs, *mine)), results))
+        if theirs or not mine:
+            added = said.messages[known:] if theirs else ()
+            return Answer(completion, _client_usage(usage, completion), panel_status(spec, done), added)
     raise AssertionError("the last turn offers no mounted tools, so it ends the loop")
 
 
@@ -104,12 +118,14 @@ def mounted_tools(spec: WorkflowSpec, run: RunRequest) -> dict[str, ToolSpec]:
     """The tools that this run's main LLM has.
 
     None when a panel member called us (depth), when the client switched the panel off, or for side requests of
-    agents: a demanded JSON schema means a title or a classification, which one model does well enough.
+    agents: a demanded JSON schema means a title or a classification, which one model does well enough. Where the
+    client has a tool of the same name, the client's counts.
     """
     side_request = run.request.response_format is not None and run.panel is None
     if run.depth > 0 or run.panel == "never" or side_request:
         return {}
-    return spec.mounted
+    own = {tool.name for tool in run.request.tools}
+    return {name: tool for name, tool in spec.mounted.items() if name not in own}
 
 
 def forced_calls(mounted: dict[str, ToolSpec], run: RunRequest) -> tuple[ToolCall, ...]:
@@ -129,7 +145,9 @@ def forced_calls(mounted: dict[str, ToolSpec], run: RunRequest) -> tuple[ToolCal
     if run.panel == "auto":
         names = []
     return tuple(
-        ToolCall(f"call_{run.run_id.removeprefix('run_')}_{number}", name, _arguments(mounted[name], task))
+        ToolCall(
+            f"forced_{run.run_id.removeprefix('run_')[-24:]}_{number}", name, _arguments(mounted[name], task)
+        )
         for number, name in enumerate(names, start=1)
     )
 
@@ -222,6 +240,20 @@ def _used_up(
     bounds = {"max_cost_usd": spec.limits.max_cost_usd, "max_tokens": spec.limits.max_tokens}
     told = ", ".join(f"{name} {bound:g}" for name, bound in bounds.items() if bound is not None)
     return Failed(f"turn.{len(turns) + 1}", LimitReached(told).failure(), 0.0)
+
+
+def _whose(
+    message: Message, mounted: Collection[str], offered: Collection[str]
+) -> tuple[tuple[ToolCall, ...], tuple[ToolCall, ...]]:
+    """The calls that the client carries out, and ours; one of a mounted tool that is not offered is nobody's."""
+    theirs = tuple(call for call in message.tool_calls if call.name not in mounted)
+    return theirs, tuple(call for call in message.tool_calls if call.name in offered)
+
+
+def _with_calls(message: Message, calls: Collection[ToolCall]) -> Message:
+    """The message with these of its calls: every call that a provider is shown must have a result."""
+    kept = (part for part in message.parts if not isinstance(part, ToolCall) or part in calls)
+    return replace(message, parts=tuple(kept))
 
 
 def _exchange(asked: Message, outcomes: tuple[ToolOutcome, ...]) -> tuple[Message, ...]:

@@ -34,7 +34,7 @@ def redacted(event: Event) -> Event:
                 redacted=True,
             )
         case RunFinished():
-            return replace(event, answer="")
+            return replace(event, answer="", hidden=None)
         case PanelCredited():
             return replace(event, attribution={})
         case _:

@@ -1,7 +1,8 @@
 """What the client sees of the main LLM's turns: a filter over the stream, without I/O.
 
 The main LLM may take several turns in one run: it speaks, calls a mounted tool, speaks again. The client sees one
-answer. So calls of mounted tools are held back, calls of the client's own tools are re-numbered, text of
+answer. So calls of mounted tools are held back, calls of the client's own tools are re-numbered and given ids
+that name the run (`workflows.splicing`), text of
 different turns is set apart by a blank line, and thinking that a model writes into its text (``<think>``) is
 moved to the reasoning, where it belongs. What comes out is exactly what `message` sums up.
 """
@@ -9,6 +10,7 @@ moved to the reasoning, where it belongs. What comes out is exactly what `messag
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from workflows.messages import (
     Completion,
@@ -23,6 +25,7 @@ from workflows.messages import (
     ToolCall,
     ToolCallDelta,
 )
+from workflows.splicing import given_id
 
 _OPEN, _CLOSE = "<think>", "</think>"
 _TURN_BREAK = "\n\n"
@@ -76,10 +79,21 @@ class ThinkSplitter:
 
 
 class Relay:
-    """One run's visible answer, turn by turn."""
+    """One run's visible answer, turn by turn.
 
-    def __init__(self, mounted: frozenset[str]) -> None:
+    Args:
+        run_id: gives the client's calls their ids.
+        mounted: tools whose calls are the server's own business.
+        parallel: whether the client takes several calls at once. Not every provider obeys when it does not, so the
+            first call is shown then and no other.
+    """
+
+    def __init__(self, run_id: str, mounted: frozenset[str] = frozenset(), *, parallel: bool = True) -> None:
+        self._run_id = run_id
         self._mounted = mounted
+        self._parallel = parallel
+        self.given: dict[str, str] = {}
+        """The ids of the client's calls: as the client was given them, to the model's own."""
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._calls: list[ToolCall] = []
@@ -134,17 +148,21 @@ class Relay:
 
     def _call(self, delta: ToolCallDelta) -> Iterator[Delta]:
         if delta.index not in self._indexes:
-            hidden = delta.name in self._mounted
             shown = len(self._calls) + len(self._open_calls)
+            hidden = delta.name in self._mounted or (shown > 0 and not self._parallel)
             self._indexes[delta.index] = None if hidden else shown
         index = self._indexes[delta.index]
         if index is None:
             return
-        before = self._open_calls.get(index, ToolCall("", "", ""))
-        self._open_calls[index] = ToolCall(
-            before.id or delta.id, before.name or delta.name, before.arguments + delta.arguments
-        )
-        yield ToolCallDelta(index, delta.id, delta.name, delta.arguments)
+        before = self._open_calls.get(index)
+        if before is None:
+            given = given_id(self._run_id, index + 1)
+            self.given[given] = delta.id
+            self._open_calls[index] = ToolCall(given, delta.name, delta.arguments)
+            yield ToolCallDelta(index, given, delta.name, delta.arguments)
+            return
+        self._open_calls[index] = replace(before, arguments=before.arguments + delta.arguments)
+        yield ToolCallDelta(index, arguments=delta.arguments)
 
 
 def _overlap(text: str, tag: str) -> int:

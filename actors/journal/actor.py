@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from actors.journal.sql import open_store
 from actors.journal.store import PAGE, Recorded, RunQuery
 from actors.journal.writer import JournalHealth, JournalWriter
-from workflows.events import Event
+from workflows.events import Event, RunFinished
 from workflows.publications import Activation, History, Publication
 from workflows.redaction import redacted
 from workflows.replay import RunSummary
@@ -40,6 +40,10 @@ class JournalActor:
     async def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
         """The run's events behind the place `after`, oldest first; none for an unknown run."""
         return await self._writer.events(run_id, after, limit)
+
+    async def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
+        """How these runs finished; nothing of a run that did not."""
+        return await self._writer.finished(run_ids)
 
     async def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
         """The runs that match, newest first."""

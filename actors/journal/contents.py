@@ -107,6 +107,8 @@ def _parts(value: Mapping[str, Any]) -> Iterator[Path]:
     if door := value.get("door"):
         yield from (("door", "items", index) for index in range(len(door.get("items", ()))))
         yield ("door",)
+    if hidden := value.get("hidden"):
+        yield from (("hidden", "turns", index) for index in range(len(hidden["turns"])))
     yield from (
         (name,) for name in ("request", "call", "completion", "result", "detail", "answer") if name in value
     )

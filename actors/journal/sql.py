@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from sqlalchemy import Column, Connection, Engine, func, insert, select
 
@@ -18,13 +18,14 @@ from actors.journal.contents import Packed, compressed, decompressed, pack, refe
 from actors.journal.publications import SqlPublications
 from actors.journal.store import PAGE, Recorded, RunQuery
 from actors.journal.tables import contents, events, runs
-from workflows.events import Event
+from workflows.events import Event, RunFinished
 from workflows.replay import RunSummary
 
 T = TypeVar("T")
 READERS = 4
 """Connections for reading; one read more waits for one of them."""
 
+_FINISHED: Literal["run_finished"] = "run_finished"
 _NAMED_AT_ONCE = 1000
 """Keys in one question; databases bound a statement's parameters."""
 
@@ -87,6 +88,19 @@ class SqlStore:
             rows = connection.execute(statement).all()
             parts = _contents(connection, {digest for row in rows for _, digest in references(row.refs)})
         return tuple(Recorded(row.seq, unpack(row.body, row.refs, parts)) for row in rows)
+
+    def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
+        """How these runs finished; see `JournalStore`."""
+        statement = select(events.c.body, events.c.refs).where(events.c.kind == _FINISHED)
+        with dialects.translated(), self._reader.begin() as connection:
+            rows = [
+                row
+                for some in _pages(run_ids)
+                for row in connection.execute(statement.where(events.c.run_id.in_(some)))
+            ]
+            parts = _contents(connection, {digest for row in rows for _, digest in references(row.refs)})
+        found = (unpack(row.body, row.refs, parts) for row in rows)
+        return tuple(event for event in found if isinstance(event, RunFinished))
 
     def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
         """The runs that match, newest first."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from workflows.events import Event
+from workflows.events import Event, RunFinished
 from workflows.replay import RunStatus, RunSummary
 
 PAGE = 10_000
@@ -51,6 +51,9 @@ class JournalStore(Protocol):
 
     def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
         """The run's events behind the place `after`, oldest first; none for an unknown run."""
+
+    def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
+        """How these runs finished, in any order; nothing of a run that did not, or that is unknown."""
 
     def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
         """The runs that match, newest first."""

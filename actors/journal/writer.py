@@ -21,7 +21,7 @@ from typing import ParamSpec, TypeVar
 
 from actors.journal.store import PAGE, JournalStore, Recorded, RunQuery
 from workflows.errors import JournalUnavailable
-from workflows.events import Event
+from workflows.events import Event, RunFinished
 from workflows.replay import RunSummary
 
 P = ParamSpec("P")
@@ -142,6 +142,10 @@ class JournalWriter:
     async def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
         """The run's events behind the place `after`, oldest first."""
         return await self.read(self._store.events, run_id, after, limit)
+
+    async def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
+        """How these runs finished; nothing of a run that did not."""
+        return await self._read(self._store.finished, run_ids)
 
     async def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
         """The runs that match, newest first."""

@@ -16,7 +16,7 @@ from actors.journal.store import Recorded, RunQuery
 from actors.runs.errors import translated
 from actors.runs.handles import Handle
 from workflows.errors import ClusterError, JournalUnavailable
-from workflows.events import Event
+from workflows.events import Event, RunFinished
 from workflows.publications import Activation, History, Publication
 from workflows.replay import RunSummary
 
@@ -73,6 +73,12 @@ class RemoteJournal:
         async with translated(JournalUnavailable):
             recorded: tuple[Recorded, ...] = await self._actor.events.remote(run_id)
         return tuple(item.event for item in recorded)
+
+    async def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
+        """How these runs finished; nothing of a run that did not."""
+        async with translated(JournalUnavailable):
+            found: tuple[RunFinished, ...] = await self._actor.finished.remote(run_ids)
+            return found
 
     async def tail(self, run_id: str, after: int, within: float) -> tuple[Recorded, ...]:
         """Return a run's events newer than `after`; wait for them up to `within` seconds."""

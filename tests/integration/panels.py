@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.integration import gates
+from tests.integration import gates, hands
 from workflows.spec import WorkflowSpec
 
 BRANCHES = ("broad", "risks", "diverse")
@@ -53,6 +53,7 @@ def rules() -> list[dict[str, Any]]:
         {"match": {"model": "judge"}, "json": ANALYSIS},
         {"match": {"model": "endless"}, "answer": "word " * 2000, "chunks": 2000, "pace": 0.05},
         *gates.rules(),
+        *hands.rules(),
         *main,
     ]
 
@@ -179,7 +180,7 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 
 def published(base_url: str) -> list[WorkflowSpec]:
     """Every virtual model that the integration tests call."""
-    described = PANELS | gates.PANELS
+    described = PANELS | gates.PANELS | hands.PANELS
     panels = [panel(name, base_url, models, **dict(special)) for name, (models, special) in described.items()]
     return [
         *panels,

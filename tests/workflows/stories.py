@@ -37,6 +37,7 @@ from workflows.messages import (
     ToolResult,
     Usage,
 )
+from workflows.splicing import HiddenTurns
 
 BEGAN = 1_790_000_000.0
 MODEL_TIMEOUT = Failure("upstream_timeout", "critic: no answer in time", retryable=True)
@@ -262,6 +263,12 @@ completions = valued(
     cost_usd=st.none() | st.floats(0, 100),
     response_id=texts,
 )
+hidden = valued(
+    HiddenTurns,
+    turns=st.lists(messages, max_size=3).map(tuple),
+    calls=st.dictionaries(names, texts, max_size=2),
+    said=texts,
+)
 headed = {"id": st.uuids().map(str), "run_id": names, "at": times}
 stepped = {**headed, "step_id": names}
 spent = {"model": names, "seconds": st.floats(0, 1e4), "usage": usages}
@@ -308,6 +315,7 @@ events: st.SearchStrategy[Event] = (
         total_usage=usages,
         cost_usd=st.none() | st.floats(0, 100),
         panel=st.sampled_from(["ran", "degraded", "failed", "skipped"]),
+        hidden=st.none() | hidden,
     )
     | valued(RunFailed, **headed, failure=failures)
     | valued(RunCancelled, **headed, reason=texts)

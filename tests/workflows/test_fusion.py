@@ -21,6 +21,7 @@ from workflows.messages import (
 )
 from workflows.spec import WorkflowSpec
 from workflows.spec_parts import ExampleSpec
+from workflows.splicing import HiddenTurns, given_id
 
 REVIEW = ToolCall("call_1", "review", '{"task": "the plan"}')
 CLIENT_TOOL = Tool("read_file", "Reads a file.", {"type": "object"})
@@ -148,15 +149,71 @@ def test_after_the_last_round_the_main_llm_must_answer_without_mounted_tools() -
     assert isinstance(end, Returned)
 
 
-def test_a_turn_with_client_tools_too_hands_those_to_the_client_and_pays_for_no_panel() -> None:
-    """The client's next request could not bring the panel's result back."""
+def test_a_turn_with_client_tools_too_runs_the_mounted_ones_and_then_the_client_is_next() -> None:
     request = ChatRequest((Message.of("user", "Hi"),), tools=(CLIENT_TOOL,))
     flow, turn = start(workflow(), run_request(request=request))
-    theirs = ToolCall("call_2", "read_file", "{}")
-    end = advance(flow, answered(turn, "", REVIEW, theirs))
+    read = ToolCall("call_2", "read_file", "{}")
+    use = advance(flow, answered(turn, "Both.", REVIEW, read))
+    assert isinstance(use, UseTools)
+    assert [u.call for u in use.uses] == [REVIEW]
+    end = advance(flow, (ran("call_1"),))
     assert isinstance(end, Returned)
-    assert end.value.panel == "skipped"
-    assert end.value.completion.finish_reason == "tool_calls"
+    assert end.value.panel == "ran"
+    assert end.value.turns == (
+        Message("assistant", (Text("Both."), REVIEW, read)),
+        Message("tool", (ToolResult("call_1", (Text("advice"),)),)),
+    )
+
+
+def test_forced_panels_and_earlier_rounds_are_among_the_turns_that_the_client_does_not_see() -> None:
+    request = ChatRequest((Message.of("user", "Hi"),), tools=(CLIENT_TOOL,))
+    flow, use = start(workflow(trigger="always"), run_request(request=request))
+    forced = use.uses[0].call
+    turn: Any = advance(flow, (ran(forced.id),))
+    advance(flow, answered(turn, "", REVIEW))
+    turn = advance(flow, (ran("call_1"),))
+    read = ToolCall("call_2", "read_file", "{}")
+    end = advance(flow, answered(turn, "Now you.", read))
+    assert isinstance(end, Returned)
+    assert [m.tool_calls for m in end.value.turns if m.role == "assistant"] == [(forced,), (REVIEW,), (read,)]
+
+
+def test_what_earlier_runs_hid_is_told_to_the_main_llm_and_counts_neither_for_the_client_nor_as_new() -> None:
+    earlier = f"run_{7:032x}"
+    asked = given_id(earlier, 1)
+    turns = (
+        Message("assistant", (REVIEW, ToolCall("own", "read_file", "{}"))),
+        Message("tool", (ToolResult("call_1", (Text("advice " * 99),)),)),
+    )
+    request = ChatRequest(
+        (
+            Message.of("user", "Hi"),
+            Message("assistant", (ToolCall(asked, "read_file", "{}"),)),
+            Message("tool", (ToolResult(asked, (Text("content"),)),)),
+        ),
+        tools=(CLIENT_TOOL,),
+    )
+    spec = workflow(trigger="always")
+    remembered = {earlier: HiddenTurns(turns, {asked: "own"})}
+    flow = converse(spec, run_request(request=request), remembered=remembered)
+    turn = advance(flow)
+    assert isinstance(turn, Call)
+    assert turn.request.messages[2:4] == turns
+    assert turn.request.messages[4] == Message("tool", (ToolResult("own", (Text("content"),)),))
+    end = advance(flow, answered(turn, "", ToolCall("again", "read_file", "{}"), tokens=(1000, 10)))
+    assert isinstance(end, Returned)
+    assert isinstance(end.value, Answer)
+    assert [m.role for m in end.value.turns] == ["assistant"]
+    assert end.value.usage.input_tokens < 200
+
+
+def test_a_mounted_tool_of_the_same_name_as_a_clients_gives_way() -> None:
+    request = ChatRequest((Message.of("user", "Hi"),), tools=(Tool("review", "Mine.", {"type": "object"}),))
+    flow, turn = start(workflow(), run_request(request=request))
+    assert [tool.description for tool in turn.request.tools] == ["Mine."]
+    end = advance(flow, answered(turn, "", REVIEW))
+    assert isinstance(end, Returned)
+    assert end.value.turns == (Message("assistant", (REVIEW,)),)
 
 
 def test_a_failed_main_llm_ends_the_conversation_with_its_failure() -> None:

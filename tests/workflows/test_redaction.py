@@ -9,6 +9,7 @@ from tests.workflows.stories import fusion_run
 from workflows.events import Event, event_adapter
 from workflows.messages import ChatRequest, Completion, Message, Text, ToolCall, ToolResult
 from workflows.redaction import redacted
+from workflows.splicing import HiddenTurns
 
 SECRET = "the patient's name"
 """Stands wherever people and models say something."""
@@ -26,6 +27,7 @@ def everything_said() -> list[Event]:
         "result": ToolResult("call_1", (Text(SECRET),)),
         "detail": {"analysis": {"advice": [SECRET]}, "seed": 7, "quote": SECRET},
         "answer": SECRET,
+        "hidden": HiddenTurns((spoken,), {"given": "call_1"}, SECRET),
         "door": {"items": [{"content": SECRET}]},
     }
     return [

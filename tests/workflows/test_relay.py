@@ -27,19 +27,19 @@ def seen(relay: Relay, *items: StreamItem) -> list[Delta]:
 
 
 def test_text_is_passed_on_as_it_comes() -> None:
-    relay = Relay(frozenset())
+    relay = Relay("run_1", frozenset())
     assert seen(relay, TextDelta("Hel"), TextDelta("lo"), END) == [TextDelta("Hel"), TextDelta("lo")]
     assert relay.message == Message.of("assistant", "Hello")
 
 
 def test_texts_of_different_turns_are_set_apart() -> None:
-    relay = Relay(frozenset())
+    relay = Relay("run_1", frozenset())
     seen(relay, TextDelta("Let me ask."), END, TextDelta("They agree."), END)
     assert relay.message.text == "Let me ask.\n\nThey agree."
 
 
 def test_calls_of_mounted_tools_are_held_back_and_client_calls_renumbered() -> None:
-    relay = Relay(frozenset({"review"}))
+    relay = Relay("run_1", frozenset({"review"}))
     deltas = seen(
         relay,
         ToolCallDelta(0, "c1", "review", "{"),
@@ -48,12 +48,21 @@ def test_calls_of_mounted_tools_are_held_back_and_client_calls_renumbered() -> N
         ToolCallDelta(1, arguments=": 1}"),
         END,
     )
-    assert deltas == [ToolCallDelta(0, "c2", "read_file", '{"a"'), ToolCallDelta(0, arguments=": 1}")]
-    assert relay.message.parts == (ToolCall("c2", "read_file", '{"a": 1}'),)
+    first = ToolCallDelta(0, "call_1_1", "read_file", '{"a"')
+    assert deltas == [first, ToolCallDelta(0, arguments=": 1}")]
+    assert relay.message.parts == (ToolCall("call_1_1", "read_file", '{"a": 1}'),)
+    assert relay.given == {"call_1_1": "c2"}
+
+
+def test_a_client_that_takes_one_call_at_a_time_gets_one_whatever_the_model_does() -> None:
+    relay = Relay("run_1", frozenset({"review"}), parallel=False)
+    calls = [ToolCallDelta(n, f"c{n}", name, "{}") for n, name in enumerate(("review", "read", "write"))]
+    assert seen(relay, *calls, END) == [ToolCallDelta(0, "call_1_1", "read", "{}")]
+    assert relay.given == {"call_1_1": "c1"}
 
 
 def test_thinking_in_the_text_is_moved_to_the_reasoning() -> None:
-    relay = Relay(frozenset())
+    relay = Relay("run_1", frozenset())
     seen(
         relay, TextDelta("<thi"), TextDelta("nk>hm, "), TextDelta("well</th"), TextDelta("ink>\n\nYes."), END
     )
@@ -61,7 +70,7 @@ def test_thinking_in_the_text_is_moved_to_the_reasoning() -> None:
 
 
 def test_a_tag_in_the_middle_of_an_answer_is_text() -> None:
-    relay = Relay(frozenset())
+    relay = Relay("run_1", frozenset())
     seen(relay, TextDelta("Write <think> to open."), END)
     assert relay.message.text == "Write <think> to open."
 

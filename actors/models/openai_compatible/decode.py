@@ -56,16 +56,19 @@ _GROWING = {"reasoning.text": "text", "reasoning.summary": "summary", "thinking"
 
 @dataclass(slots=True)
 class _Call:
-    """A tool call being written. What comes before its name is held back: the first delta must carry the name."""
+    """A tool call being written. What comes before its name is held back: the first delta must carry the name.
 
-    index: int
+    `index` is its place among the calls that have names, so that the deltas count as their sum does.
+    """
+
     id: str = ""
+    index: int = -1
     name: str = ""
     arguments: str = ""
     told: int = field(default=0)
 
-    def grow(self, function: Mapping[str, Any]) -> Iterator[Delta]:
-        """Yield what is new."""
+    def grow(self, function: Mapping[str, Any], place: int) -> Iterator[Delta]:
+        """Yield what is new; `place` is the call's once it has a name."""
         arguments = function.get("arguments") or ""
         self.arguments += arguments if isinstance(arguments, str) else json.dumps(arguments)
         began = bool(self.name)
@@ -74,6 +77,7 @@ class _Call:
             return
         fresh, self.told = self.arguments[self.told :], len(self.arguments)
         if not began:
+            self.index = place
             yield ToolCallDelta(self.index, self.id, self.name, fresh)
         elif fresh:
             yield ToolCallDelta(self.index, arguments=fresh)
@@ -89,7 +93,7 @@ class Answer:
         self._reasoning: list[str] = []
         self._thinking_field = ""
         self._blocks: dict[str, list[dict[str, Any]]] = {}
-        self._calls: list[_Call] = []
+        self._named: list[_Call] = []
         self._at: dict[int, _Call] = {}
         self._finish = ""
         self._stopped_by = ""
@@ -121,7 +125,7 @@ class Answer:
         """
         if not self._finish and not done:
             raise UpstreamMalformed(self._model, "the stream broke off before the answer ended")
-        calls = [call for call in self._calls if call.name]
+        calls = self._named
         if not self._text and not calls:
             raise self._empty()
         message = Message("assistant", tuple(self._parts(calls)))
@@ -157,7 +161,10 @@ class Answer:
             self._text.append(text)
             yield TextDelta(text)
         for position, call in enumerate(delta.get("tool_calls") or ()):
-            yield from self._call(position, call).grow(call.get("function") or {})
+            known = self._call(position, call)
+            yield from known.grow(call.get("function") or {}, len(self._named))
+            if known.index == len(self._named):
+                self._named.append(known)
 
     def _call(self, position: int, told: Mapping[str, Any]) -> _Call:
         """The call that a piece belongs to."""
@@ -165,8 +172,7 @@ class Answer:
         place = position if index is None else int(index)
         known = self._at.get(place)
         if known is None or (_named(told) and known.name and _another(known, call_id, index)):
-            known = _Call(len(self._calls), call_id or f"call_{uuid4().hex[:24]}")
-            self._calls.append(known)
+            known = _Call(call_id or f"call_{uuid4().hex[:24]}")
             self._at[place] = known
         return known
 

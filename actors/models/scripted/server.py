@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import time
 from typing import Any
@@ -36,7 +36,7 @@ class Seen:
     """One request, as the upstream saw it. Times are Unix seconds.
 
     `ended` is 0 while it is under way; `outcome` is answered, failed, or aborted (the caller closed its socket).
-    `caller` is the caller's end of the connection: equal for requests that shared one.
+    `caller` is the caller's end of the connection: equal for requests that shared one. `asked` is the body.
     """
 
     model: str
@@ -46,6 +46,7 @@ class Seen:
     caller: str = ""
     ended: float = 0.0
     outcome: str = ""
+    asked: dict[str, Any] = field(default_factory=dict)
 
 
 class Upstream:
@@ -71,7 +72,7 @@ class Upstream:
             request, model = wire.read_request(told), str(told["model"])
         except (ValueError, TypeError, AttributeError, KeyError):
             return _error(400, "the body is not a Chat Completions request")
-        seen = self._note(http, request, model)
+        seen = self._note(http, request, told)
         try:
             response = await self._play(http, request, model, stream=bool(told.get("stream")))
         except (asyncio.CancelledError, ConnectionResetError):
@@ -84,10 +85,11 @@ class Upstream:
         finally:
             seen.ended = time()
 
-    def _note(self, http: web.Request, request: ChatRequest, model: str) -> Seen:
+    def _note(self, http: web.Request, request: ChatRequest, told: dict[str, Any]) -> Seen:
         last = said(request.messages[-1]) if request.messages else ""
         host, port, *_ = (http.transport and http.transport.get_extra_info("peername")) or ("", 0)
-        seen = Seen(model, last, "authorization" in http.headers, time(), f"{host}:{port}")
+        caller = f"{host}:{port}"
+        seen = Seen(told["model"], last, "authorization" in http.headers, time(), caller, asked=told)
         self.seen.append(seen)
         return seen
 

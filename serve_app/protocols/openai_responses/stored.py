@@ -137,7 +137,7 @@ def _deltas(events: Sequence[Event]) -> Iterator[Delta]:
             turns.add(event.step_id)
         if isinstance(event, StepStarted) and event.step_kind == "tool" and event.call:
             mounted.add(event.call.name)
-    relay = Relay(frozenset(mounted))
+    relay = Relay(events[0].run_id if events else "", frozenset(mounted))
     for event in events:
         if isinstance(event, StepFinished) and event.step_id in turns and event.completion:
             for item in (*_told(event.completion.message), event.completion):

@@ -284,3 +284,13 @@ def test_no_content_is_in_an_error(store: SqlStore) -> None:
 
 def test_the_list_has_a_column_for_every_field_of_a_summary() -> None:
     assert {field.name for field in fields(RunSummary)} <= set(runs.c.keys())
+
+
+def test_how_many_runs_finished_is_told_at_once_and_nothing_of_the_others(store: SqlStore) -> None:
+    for run_id in ("run_1", "run_2", "run_3"):
+        store.append(fusion_run(run_id))
+    store.append([RunFailed(id="run_4:ended", run_id="run_4", at=BEGAN, failure=MODEL_TIMEOUT)])
+    found = store.finished(["run_1", "run_3", "run_4", "run_5", *map(str, range(2000))])
+    assert sorted(event.run_id for event in found) == ["run_1", "run_3"]
+    assert fusion_run("run_1")[-1] in found
+    assert store.finished([]) == ()

@@ -18,7 +18,7 @@ from actors.journal.store import PAGE, Recorded, RunQuery
 from actors.journal.writer import Bounds, JournalWriter
 from tests.workflows.stories import dripping, fusion_run
 from workflows.errors import JournalUnavailable
-from workflows.events import Event
+from workflows.events import Event, RunFinished
 from workflows.replay import RunSummary
 
 SOON = 30.0
@@ -40,6 +40,9 @@ class Gated:
 
     def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
         return self._store.events(run_id, after, limit)
+
+    def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
+        return self._store.finished(run_ids)
 
     def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
         return self._store.runs(query)
