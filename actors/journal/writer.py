@@ -145,7 +145,7 @@ class JournalWriter:
 
     async def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
         """How these runs finished; nothing of a run that did not."""
-        return await self._read(self._store.finished, run_ids)
+        return await self.read(self._store.finished, run_ids)
 
     async def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
         """The runs that match, newest first."""
