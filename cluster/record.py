@@ -55,8 +55,13 @@ class Running:
     @property
     def base_url(self) -> str:
         """Where its HTTP server is reached from this machine."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104  # read, not bound
-        return f"http://{host}:{self.port}"
+        return address_here(self.host, self.port)
+
+
+def address_here(host: str, port: int) -> str:
+    """Where an HTTP server that binds `host` is reached from this machine."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  # read, not bound
+    return f"http://{reached}:{port}"
 
 
 class Claim:

@@ -27,11 +27,11 @@ import psutil
 from cluster import local_ray, record
 from cluster.errors import SetupError
 from cluster.guard import check_packages
-from cluster.record import Running, running
+from cluster.record import Running, address_here, running
 from cluster.settings import Settings, environment, worker_environment
 from cluster.signals import ending_in_order
 
-__all__ = ["Running", "Session", "connect", "running", "stop"]
+__all__ = ["Running", "Session", "address_here", "connect", "running", "stop"]
 
 STOP_TIMEOUT_S = 30.0
 

@@ -144,6 +144,12 @@ def secret(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+def program_folder(variable: str, usual: Path) -> Path:
+    """Where another program keeps its configuration: the folder that its variable names, else the usual one."""
+    given = os.environ.get(variable, "").strip()
+    return Path(given).expanduser().absolute() if given else usual
+
+
 def uv_program(environ: Mapping[str, str] | None = None) -> str | None:
     """The path of uv: the one that runs us (`uv run` leaves it in ``UV``), or one on the path; None without any."""
     env = os.environ if environ is None else environ

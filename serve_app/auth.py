@@ -35,6 +35,12 @@ def key_file(settings: Settings) -> Path:
     return settings.home / "api-key"
 
 
+def known_key(settings: Settings) -> str:
+    """The key that a server with these settings opens to; empty when none was made yet."""
+    file = key_file(settings)
+    return settings.api_key or (file.read_text("utf-8").strip() if file.is_file() else "")
+
+
 def ensure_key(path: Path, given: str | None) -> tuple[str, bool]:
     """The server's key and whether it was made just now.
 

@@ -21,6 +21,9 @@ COMMANDS = {
     "up": Entry("serve_app.cli.up", "Publish workflows as models behind one HTTP endpoint.", _RUN),
     "status": Entry("serve_app.cli.status", "Say whether `up` is running here, and how it is.", _RUN),
     "down": Entry("serve_app.cli.down", "Stop what `up` started.", _RUN),
+    "connect": Entry(
+        "serve_app.cli.connect", "Say how an agent or an SDK is pointed at it, or set it up.", _RUN
+    ),
     "templates": Entry(
         "serve_app.cli.templates", "List, show or copy the workflows that ship with it.", _WRITE
     ),

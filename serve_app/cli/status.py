@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cluster import session
 from cluster.settings import Settings
-from serve_app.auth import key_file
+from serve_app.auth import known_key
 from serve_app.cli.console import emit_json, stderr, stdout
 from serve_app.cli.errors import FAILED
 from serve_app.cli.options import Json
@@ -41,7 +41,7 @@ def status(*, as_json: Json = False) -> None:
     """
     settings = Settings.from_env()
     running = session.running(settings)
-    health = health_of(running.base_url, _key(settings)) if running else Health("down")
+    health = health_of(running.base_url, known_key(settings)) if running else Health("down")
     if as_json:
         emit_json(_json(running, health))
     elif running is None:
@@ -68,12 +68,6 @@ def health_of(base_url: str, key: str) -> Health:
     except (httpx.HTTPError, ValueError) as error:
         return Health(f"does not answer ({type(error).__name__})")
     return Health(health["status"], tuple(model["id"] for model in models["data"]))
-
-
-def _key(settings: Settings) -> str:
-    """The key that the server was started with; empty when it has none yet."""
-    file = key_file(settings)
-    return settings.api_key or (file.read_text("utf-8").strip() if file.is_file() else "")
 
 
 def _json(running: session.Running | None, health: Health) -> dict[str, Any]:

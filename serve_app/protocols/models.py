@@ -12,6 +12,9 @@ from serve_app.dialect import speaks_anthropic
 from serve_app.hosting import Host, PublishedModel
 from workflows.errors import UnknownVirtualModel
 
+CODEX_VERSION = "client_version"
+"""The query parameter by which Codex asks for its catalogue in place of a list; it complains about a list."""
+
 
 class Model(TypedDict):
     """A virtual model."""
@@ -27,6 +30,12 @@ class ModelList(TypedDict):
 
     object: Literal["list"]
     data: list[Model]
+
+
+class CodexCatalog(TypedDict):
+    """What Codex knows of models beside their names; it has defaults for one that is not in here."""
+
+    models: list[dict[str, str]]
 
 
 class AnthropicModel(TypedDict):
@@ -59,8 +68,10 @@ def models_router(host: Host) -> APIRouter:
     router = APIRouter(tags=["Models"])
 
     @router.get("/v1/models")
-    async def list_models(request: Request) -> ModelList | AnthropicModelList:
+    async def list_models(request: Request) -> ModelList | AnthropicModelList | CodexCatalog:
         """Every published virtual model; in Anthropic's shape when `anthropic-version` is sent."""
+        if CODEX_VERSION in request.query_params:
+            return {"models": []}
         published = host.names()
         if speaks_anthropic(request.scope):
             return _anthropic_list(published)

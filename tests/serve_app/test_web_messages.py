@@ -65,6 +65,11 @@ def test_the_path_or_the_version_header_tells(path: str, root: str, version: boo
     assert speaks_anthropic(scope) is anthropic
 
 
+async def test_codex_gets_a_catalogue_in_place_of_a_list(client: httpx.AsyncClient) -> None:
+    response = await client.get("/v1/models?client_version=0.169.0")
+    assert response.json() == {"models": []}
+
+
 async def test_every_response_has_its_id_under_both_names(client: httpx.AsyncClient) -> None:
     response = await client.post(MESSAGES, json=HELLO)
     assert response.headers["request-id"] == response.headers["x-request-id"]
