@@ -23,7 +23,8 @@ from actors.panel_run import broken
 from actors.perform import Hearing, failure_of, listen
 from actors.recall import Endings, Recall
 from actors.recorder import Journal, Recorder
-from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, RunRequest
+from actors.telling import said_during
+from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, Progress, RunRequest
 from workflows.attempts import first_attempt, next_attempt
 from workflows.errors import Failure, StellaratorError
 from workflows.flow import (
@@ -55,6 +56,10 @@ class Panels(Protocol):
 
     async def convene(self, order: PanelOrder) -> ToolOutcome:
         """Carry out one tool call; cancelling the caller cancels it. Raises only errors of our tree."""
+
+    def follow(self, run_id: str, step_id: str) -> AsyncGenerator[str, None]:
+        """How a tool call that `is_told` is doing, line by line; ends with it."""
+        ...
 
 
 class History(Journal, Endings, Protocol):
@@ -149,9 +154,11 @@ class Conversation:
         while not isinstance(step, Returned):
             match step:
                 case UseTools(uses):
-                    async with asyncio.TaskGroup() as together:
-                        tasks = [together.create_task(self._use(use)) for use in uses]
-                    step = advance(flow, tuple(task.result() for task in tasks))
+                    working = asyncio.ensure_future(self._use_all(uses))
+                    async with aclosing(said_during(working, self._stories(uses))) as lines:
+                        async for line in lines:
+                            yield Progress(line)
+                    step = advance(flow, working.result())
                 case Call():
                     async with aclosing(self._turn(step)) as turn:
                         async for delta in turn:
@@ -212,11 +219,26 @@ class Conversation:
         self._open = None
         spans.end(span, self._outcome)
 
+    async def _use_all(self, uses: tuple[ToolUse, ...]) -> tuple[ToolOutcome, ...]:
+        async with asyncio.TaskGroup() as together:
+            tasks = [together.create_task(self._use(use)) for use in uses]
+        return tuple(task.result() for task in tasks)
+
+    @property
+    def _is_told(self) -> bool:
+        """Whether the client hears of panels; not behind a tool call, which its client takes for the end."""
+        return self._run.progress and not self._relay.message.tool_calls
+
+    def _stories(self, uses: tuple[ToolUse, ...]) -> list[AsyncGenerator[str, None]]:
+        if not self._is_told:
+            return []
+        return [self._home.panels.follow(self._run.run_id, use.step_id) for use in uses]
+
     async def _use(self, use: ToolUse) -> ToolOutcome:
         run, spec = self._run, self._home.spec
         seed = seed_of(run.run_id, use.step_id)
         traceparent = spans.traceparent(self._span)
-        order = PanelOrder(run.run_id, use, spec, seed, traceparent, self._home.facts)
+        order = PanelOrder(run.run_id, use, spec, seed, traceparent, self._home.facts, self._is_told)
         try:
             outcome = await self._home.panels.convene(order)
         except StellaratorError as error:

@@ -20,6 +20,7 @@ from typing import Protocol
 from actors.orders import PanelOrder
 from actors.panel_run import Lanes, PanelRun
 from actors.recorder import Journal, Recorder
+from actors.telling import Stories, Told
 from cluster import telemetry
 from workflows.events import Event, StepFinished
 from workflows.flow import ToolOutcome
@@ -66,6 +67,7 @@ class Coordinator:
         telemetry.setup("coordinator")
         self._parts = connect()
         self._allowance = HedgeAllowance()
+        self._stories = Stories()
         self._running: dict[str, int] = {}
         self._renewing: asyncio.Task[None] | None = None
 
@@ -74,8 +76,13 @@ class Coordinator:
         async with self._leased(order.run_id):
             done = await self._done(order.run_id)
             tariff = Tariff(order.workflow.models, order.facts)
-            recorder = Recorder(self._parts.journal, order.run_id, tariff)
-            return await PanelRun(order, self._parts.lanes, recorder, done, self._allowance).run()
+            with self._stories.told(order, self._parts.journal) as journal:
+                recorder = Recorder(journal, order.run_id, tariff)
+                return await PanelRun(order, self._parts.lanes, recorder, done, self._allowance).run()
+
+    async def told(self, run_id: str, step_id: str, place: int, within: float) -> Told:
+        """How a panel is doing; see `Stories.after`."""
+        return await self._stories.after(run_id, step_id, place, within)
 
     async def running(self) -> int:
         """How many runs have a panel under way here."""

@@ -45,6 +45,7 @@ class PanelOrder:
         seed: decides the candidates' order.
         traceparent: the W3C context of the span that this belongs under.
         facts: prices and sizes of the workflow's models, where they are known.
+        is_told: whether somebody follows how it is doing (`actors.telling`).
     """
 
     run_id: str
@@ -53,3 +54,4 @@ class PanelOrder:
     seed: int
     traceparent: str = ""
     facts: Facts = field(default_factory=dict)
+    is_told: bool = False

@@ -47,6 +47,7 @@ class Settings:
         capture_content: ``full`` keeps prompts and answers in the journal, ``metadata`` only figures.
         embedded_weights: the embedded model's weights, when they are already on this machine.
         max_body_bytes: the largest request body that is accepted.
+        progress: whether streams tell how a panel is doing, when their request says nothing about it.
         log_level: of our own loggers.
     """
 
@@ -59,6 +60,7 @@ class Settings:
     capture_content: Content = "full"
     embedded_weights: Path | None = None
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    progress: bool = True
     log_level: str = "WARNING"
 
     @classmethod
@@ -82,6 +84,7 @@ class Settings:
             ),
             embedded_weights=_existing_file(env, "STELLARATOR_EMBEDDED_WEIGHTS"),
             max_body_bytes=_number(env, "STELLARATOR_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 1024, 2**40),
+            progress=_choice(env, "STELLARATOR_PROGRESS", ("on", "off"), "on") == "on",
             log_level=_choice(env, "STELLARATOR_LOG_LEVEL", LOG_LEVELS, "WARNING"),
         )
 
@@ -174,6 +177,7 @@ def worker_environment(settings: Settings, environ: Mapping[str, str] | None = N
         "STELLARATOR_DATABASE_URL": settings.database_url,
         "STELLARATOR_CAPTURE_CONTENT": settings.capture_content,
         "STELLARATOR_MAX_BODY_BYTES": str(settings.max_body_bytes),
+        "STELLARATOR_PROGRESS": "on" if settings.progress else "off",
         "STELLARATOR_LOG_LEVEL": settings.log_level,
         **{name: value for name, value in env.items() if name.startswith("OTEL_")},
     }

@@ -107,7 +107,7 @@ class Gateway:
 
     def __serve_build_asgi_app__(self) -> FastAPI:  # Serve's hook for an app that needs handles
         key, _ = ensure_key(key_file(self._settings), self._settings.api_key)
-        limits = Limits(max_body_bytes=self._settings.max_body_bytes)
+        limits = Limits(max_body_bytes=self._settings.max_body_bytes, progress=self._settings.progress)
         return web_app(self._host, self._records, key, limits)
 
 

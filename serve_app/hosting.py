@@ -28,7 +28,7 @@ class PublishedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one HTTP exchange.
+    """What holds for every HTTP exchange.
 
     Attributes:
         max_body_bytes: larger request bodies are refused with 413; room for a few images in base64.
@@ -38,12 +38,14 @@ class Limits:
         commit_whole_after: seconds after which an unstreamed answer commits itself to 200 and is kept alive by
             white space; until then a failure has a status of its own.
         keepalive: seconds of silence after which a response says that it is alive.
+        progress: whether streams tell how a panel is doing, when their request says nothing about it.
     """
 
     max_body_bytes: int = 32 * 1024 * 1024
     commit_after: float = 0.5
     commit_whole_after: float = 15.0
     keepalive: float = 10.0
+    progress: bool = True
 
 
 class Host(Protocol):

@@ -1,8 +1,8 @@
 """What crosses between a door and a virtual model: one request in, a stream of answer events out.
 
 Doors (`serve_app.protocols`) build a `RunRequest` from a wire format and encode `AnswerEvent`s into it; the
-virtual model in between knows no wire format. Order of a stream: `AnswerStarted`, any number of deltas, then
-exactly one of `AnswerFinished` and `AnswerFailed`.
+virtual model in between knows no wire format. Order of a stream: `AnswerStarted`, any number of deltas and
+`Progress`, then exactly one of `AnswerFinished` and `AnswerFailed`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class RunRequest:
         protocol: openai_chat, openai_responses, anthropic_messages or api.
         request: the client's conversation, tools and parameters.
         stream: whether the client reads a stream.
+        progress: whether the client is told how a panel is doing while it runs.
         panel: the client's wish about the panel; None leaves it to the workflow.
         panel_tool: the mounted tool that the client named; empty: any.
         depth: how many virtual models called this one; a panel runs at depth 0 only.
@@ -49,6 +50,7 @@ class RunRequest:
     protocol: str
     request: ChatRequest
     stream: bool = False
+    progress: bool = False
     panel: PanelMode | None = None
     panel_tool: str = ""
     depth: int = 0
@@ -63,6 +65,16 @@ class AnswerStarted:
     run_id: str
     model: str
     created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a panel is doing: one line for people, about no more than names, times and codes.
+
+    It is no part of the answer: not of `AnswerFinished.message`, not of any usage, and no model ever reads it.
+    """
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,5 +103,5 @@ class AnswerFailed:
 
 
 AnswerEvent: TypeAlias = (
-    AnswerStarted | TextDelta | ReasoningDelta | ToolCallDelta | AnswerFinished | AnswerFailed
+    AnswerStarted | TextDelta | ReasoningDelta | ToolCallDelta | Progress | AnswerFinished | AnswerFailed
 )

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 
 import ray
 
 from actors.orders import PanelOrder
 from actors.runs.errors import translated
 from actors.runs.handles import Handle
-from workflows.errors import CoordinatorLost
+from actors.telling import Told
+from workflows.errors import ClusterError, CoordinatorLost
 from workflows.flow import ToolOutcome
+
+FOLLOW_SECONDS = 10.0
+"""How long one question for news waits at the coordinator."""
 
 
 class RemotePanels:
@@ -46,6 +51,19 @@ class RemotePanels:
         except asyncio.CancelledError:
             ray.cancel(ref)
             raise
+
+    async def follow(self, run_id: str, step_id: str) -> AsyncGenerator[str, None]:
+        """How a panel is doing, line by line; ends with it, or early when its coordinator is lost."""
+        coordinator = self._coordinators[shard(run_id, len(self._coordinators))]
+        place, is_over = 0, False
+        with suppress(ClusterError):
+            while not is_over:
+                ref = coordinator.told.remote(run_id, step_id, place, FOLLOW_SECONDS)
+                async with translated(CoordinatorLost):
+                    told: Told = await ref
+                for line in told.lines:
+                    yield line
+                place, is_over = place + len(told.lines), told.is_over
 
 
 def shard(run_id: str, shards: int) -> int:

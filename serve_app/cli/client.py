@@ -18,6 +18,8 @@ from workflows.errors import RunError
 from workflows.events import Event, event_adapter
 
 RUN_ID_HEADER = "x-stellarator-run-id"
+_NO_PROGRESS = {"x-stellarator-progress": "off"}
+"""`tail` tells more."""
 _SOON = 0.1
 """Seconds between two looks for a run whose first event is not stored yet."""
 
@@ -37,7 +39,7 @@ async def chat(
 ) -> AsyncGenerator[str, None]:
     """Ask `model`; yield the visible answer as it comes. `on_run` is told the run's id as soon as it is known."""
     body = {"model": model, "messages": [{"role": "user", "content": prompt}], "stream": True}
-    async with _response(client, "POST", "/v1/chat/completions", body) as response:
+    async with _response(client, "POST", "/v1/chat/completions", body, _NO_PROGRESS) as response:
         if run_id := response.headers.get(RUN_ID_HEADER):
             on_run(run_id)
         await _refuse_errors(response)
@@ -70,10 +72,14 @@ async def tail(client: httpx.AsyncClient, run_id: str) -> AsyncGenerator[Event, 
 
 @asynccontextmanager
 async def _response(
-    client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None = None
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
 ) -> AsyncIterator[httpx.Response]:
     try:
-        async with client.stream(method, path, json=body) as response:
+        async with client.stream(method, path, json=body, headers=headers) as response:
             yield response
     except httpx.HTTPError as error:
         raise RunError(

@@ -13,9 +13,11 @@ from workflows.messages import ChatRequest, ToolChoice
 
 FUSION_HEADER = "x-stellarator-fusion"
 DEPTH_HEADER = "x-stellarator-depth"
+PROGRESS_HEADER = "x-stellarator-progress"
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _DEPTH = re.compile(r"[0-9]{1,4}")
+_SWITCH: Mapping[str, bool] = {"on": True, "off": False}
 _MODES: Mapping[str, PanelMode] = {mode: mode for mode in get_args(PanelMode)}
 
 
@@ -24,12 +26,13 @@ class Controls:
     """The wishes of one request; see `workflows.answer.RunRequest` for each."""
 
     panel: PanelMode | None = None
+    progress: bool = False
     depth: int = 0
     traceparent: str = ""
 
 
-def controls_of(headers: Mapping[str, str]) -> Controls:
-    """Read them from case-insensitive `headers`.
+def controls_of(headers: Mapping[str, str], *, progress: bool = False) -> Controls:
+    """Read them from case-insensitive `headers`; without a word about it, progress is told as `progress` says.
 
     Raises:
         RequestInvalid: a header of ours has a value that we do not know. A malformed traceparent is no
@@ -38,12 +41,16 @@ def controls_of(headers: Mapping[str, str]) -> Controls:
     fusion = headers.get(FUSION_HEADER)
     if fusion is not None and fusion.lower() not in _MODES:
         raise RequestInvalid(FUSION_HEADER, f"must be one of {', '.join(_MODES)}")
+    switch = headers.get(PROGRESS_HEADER, "on" if progress else "off").lower()
+    if switch not in _SWITCH:
+        raise RequestInvalid(PROGRESS_HEADER, f"must be one of {', '.join(_SWITCH)}")
     depth = headers.get(DEPTH_HEADER, "0")
     if not _DEPTH.fullmatch(depth):
         raise RequestInvalid(DEPTH_HEADER, "must be a small whole number")
     traceparent = headers.get("traceparent", "")
     return Controls(
         panel=None if fusion is None else _MODES[fusion.lower()],
+        progress=_SWITCH[switch],
         depth=int(depth),
         traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else "",
     )
@@ -80,6 +87,7 @@ def accepted(
         protocol=protocol,
         request=request,
         stream=stream,
+        progress=stream and controls.progress,
         panel=panel,
         panel_tool=panel_tool,
         depth=controls.depth,

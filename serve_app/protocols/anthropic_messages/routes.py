@@ -44,7 +44,7 @@ def messages_router(host: Host, limits: Limits) -> APIRouter:
     async def create_message(body: wire.MessagesRequest, request: Request) -> Response:
         """Ask a virtual model; the answer comes whole, or as server-sent events when `stream` is true."""
         mounted = host.workflow(body.model).mounted
-        run = run_request(body, controls_of(request.headers), mounted, new_run_id())
+        run = run_request(body, controls_of(request.headers, progress=limits.progress), mounted, new_run_id())
         request.state.run_id = run.run_id
         thinking = shows_thinking(body)
         if not run.stream:

@@ -25,8 +25,9 @@ from serve_app.protocols.anthropic_messages.translate import (
     token_counts,
     tool_use,
 )
+from serve_app.protocols.progress import SEAL
 from serve_app.sse import frame
-from workflows.answer import AnswerEvent, AnswerFinished
+from workflows.answer import AnswerEvent, AnswerFinished, Progress
 from workflows.messages import ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
 PINGS_BEFORE_DELTAS = 18
@@ -38,13 +39,14 @@ _STOP = frame('{"type":"message_stop"}', event="message_stop")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 _BlockKey: TypeAlias = str | int
-"""Which block something belongs to: ``text``, ``thinking``, or the index of a tool call."""
+"""Which block something belongs to: ``text``, ``thinking``, ``progress``, or the index of a tool call."""
 _Piece: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
 
 _THINKING = {"type": "thinking", "thinking": "", "signature": ""}
 _DELTAS: Mapping[_BlockKey, tuple[str, str]] = {
     "text": ("text_delta", "text"),
     "thinking": ("thinking_delta", "thinking"),
+    "progress": ("thinking_delta", "thinking"),
 }
 """Type and field of a block's deltas; every other block is a tool call."""
 
@@ -78,11 +80,11 @@ class MessageEncoder:
         return _event("message_start", {"message": message})
 
     def ping(self) -> bytes:
-        """A sign of life."""
+        """A sign of life; while a panel's progress is told, more of that, which every client hears."""
         self._pings += 1
-        if self._pings <= PINGS_BEFORE_DELTAS:
+        if self._pings <= PINGS_BEFORE_DELTAS and self._open != "progress":
             return _PING
-        opened = b"" if self._open is not None else self._begin("thinking", _THINKING)
+        opened = b"" if self._open is not None else self._begin("progress", _THINKING)
         return opened + self._delta("")
 
     def encode(self, event: AnswerEvent) -> bytes:
@@ -90,6 +92,8 @@ class MessageEncoder:
         match event:
             case TextDelta() | ReasoningDelta() | ToolCallDelta():
                 encoded = self._in_turn(event)
+            case Progress(line) if self._thinking and self._may_close() and not self._waiting:
+                encoded = self._more("progress", _THINKING, f"{line}\n")
             case AnswerFinished():
                 encoded = self._ending(event)
             case _:
@@ -146,9 +150,10 @@ class MessageEncoder:
         if isinstance(self._open, int):
             self._finished_calls.add(self._open)
         stop = _event("content_block_stop", {"index": self._index})
-        if self._open != "thinking":
+        if self._open not in {"thinking", "progress"}:
             return stop
-        signed = {"type": "signature_delta", "signature": signature(self._run_id)}
+        proof = SEAL if self._open == "progress" else signature(self._run_id)
+        signed = {"type": "signature_delta", "signature": proof}
         return _event("content_block_delta", {"index": self._index, "delta": signed}) + stop
 
     def _ending(self, finished: AnswerFinished) -> bytes:

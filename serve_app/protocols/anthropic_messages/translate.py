@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from serve_app.protocols.anthropic_messages import wire
 from serve_app.protocols.anthropic_messages.tools import offered_tools
 from serve_app.protocols.controls import Controls, accepted
 from serve_app.protocols.lenient import Lenient
+from serve_app.protocols.progress import SEAL
 from workflows.answer import AnswerFinished, RunRequest
 from workflows.errors import RequestInvalid
 from workflows.messages import (
@@ -62,7 +64,7 @@ def run_request(
     """
     return accepted(
         chat_request(body),
-        controls,
+        replace(controls, progress=controls.progress and shows_thinking(body)),
         mounted=mounted,
         run_id=run_id,
         virtual_model=body.model,
@@ -222,9 +224,16 @@ def _messages(body: wire.CountTokensRequest) -> Iterator[Message]:
                 if not is_over and (text := _instructions(message.content)):
                     yield Message.of(message.role, text)
             case wire.Turn(role="assistant"):
-                yield Message("assistant", tuple(_parts(message.content)))
+                said = tuple(_parts(message.content))
+                if said or not _is_progress(message):
+                    yield Message("assistant", said)
             case wire.Turn():
                 yield from _user(message)
+
+
+def _is_progress(turn: wire.Turn) -> bool:
+    """Whether a turn that says nothing was nothing but a panel's progress: all that a client has of a cut answer."""
+    return any(isinstance(block, wire.ThinkingBlockIn) for block in turn.content)
 
 
 def _user(turn: wire.Turn) -> Iterator[Message]:
@@ -250,6 +259,8 @@ def _parts(content: str | list[wire.Block]) -> Iterator[Part]:
     """The parts; none for empty text, which says nothing and which some providers refuse."""
     for block in [wire.TextBlockIn(type="text", text=content)] if isinstance(content, str) else content:
         match block:
+            case wire.ThinkingBlockIn(signature=signed) if signed == SEAL:
+                continue
             case wire.ThinkingBlockIn():
                 yield Reasoning(block.thinking, block.signature)
             case wire.ToolUseBlockIn():

@@ -35,7 +35,7 @@ def chat_router(host: Host, limits: Limits) -> APIRouter:
     async def create_chat_completion(body: wire.ChatCompletionRequest, request: Request) -> Response:
         """Ask a virtual model; the answer comes whole, or as server-sent events when `stream` is true."""
         mounted = host.workflow(body.model).mounted
-        run = run_request(body, controls_of(request.headers), mounted, new_run_id())
+        run = run_request(body, controls_of(request.headers, progress=limits.progress), mounted, new_run_id())
         request.state.run_id = run.run_id
         if not run.stream:
             return _whole(host, run, request, limits)

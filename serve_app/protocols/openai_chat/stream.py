@@ -12,8 +12,9 @@ from typing import Any
 from serve_app.bodies import compact
 from serve_app.errors import Fault, openai_envelope
 from serve_app.protocols.openai_chat.translate import completion_id, extension, token_counts
+from serve_app.protocols.progress import marked
 from serve_app.sse import frame
-from workflows.answer import AnswerEvent, AnswerFinished
+from workflows.answer import AnswerEvent, AnswerFinished, Progress
 from workflows.messages import ReasoningDelta, TextDelta, ToolCallDelta
 
 _DONE = b"data: [DONE]\n\n"
@@ -57,6 +58,8 @@ class ChunkEncoder:
                 return self._delta(f'{{"content":{compact(event.text)}}}')
             case ReasoningDelta():
                 return self._delta(f'{{"reasoning_content":{compact(event.text)}}}')
+            case Progress(line):
+                return self._delta(f'{{"reasoning_content":{compact(marked(line))}}}')
             case ToolCallDelta():
                 return self._delta(compact({"tool_calls": [_tool_call(event)]}))
             case AnswerFinished():

@@ -15,6 +15,7 @@ from typing import Any
 
 from serve_app.protocols.controls import Controls, accepted
 from serve_app.protocols.openai_chat import wire
+from serve_app.protocols.progress import unmarked
 from workflows.answer import AnswerFinished, RunRequest
 from workflows.errors import RequestInvalid
 from workflows.messages import (
@@ -187,7 +188,7 @@ def _messages(messages: list[wire.ChatMessage]) -> Iterator[Message]:
 
 
 def _assistant_parts(message: wire.AssistantMessage, index: int) -> Iterator[Part]:
-    if reasoning := message.reasoning_content or message.reasoning:
+    if reasoning := unmarked(message.reasoning_content or message.reasoning or ""):
         yield Reasoning(reasoning)
     yield from (part for part in _parts(message.content) if not isinstance(part, Foreign))
     if message.refusal:

@@ -7,6 +7,7 @@ Items without a neutral form are carried as `Foreign`; one that nobody can read 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 
 from serve_app.protocols.lenient import Lenient
@@ -14,6 +15,7 @@ from serve_app.protocols.openai_responses import wire
 from serve_app.protocols.openai_responses.compaction import summary_message
 from serve_app.protocols.openai_responses.seals import unsealed
 from serve_app.protocols.openai_responses.tools import TOOL_SEARCH, ClientTool, ToolNames, custom_arguments
+from serve_app.protocols.progress import SEAL
 from workflows.errors import RequestInvalid
 from workflows.messages import (
     File,
@@ -30,6 +32,7 @@ from workflows.messages import (
 PROTOCOL = "openai_responses"
 """The name of this wire format in `RunRequest.protocol` and `Foreign.origin`."""
 
+_PROGRESS_ID = re.compile(r"rs_[0-9a-f]+_p\d+")
 _UNREADABLE = "An earlier part of this conversation was summarised by another server and cannot be read here."
 
 
@@ -112,7 +115,16 @@ def _summary(item: wire.CompactionItem, index: int) -> Message:
     return summary_message(summary)
 
 
+def is_progress(item: wire.Item) -> bool:
+    """Whether an item, or the one that it refers to, is a panel's progress: known by its seal, or by its id."""
+    name = getattr(item, "id", None)
+    is_sealed = isinstance(item, wire.ReasoningItem) and item.encrypted_content == SEAL
+    return is_sealed or (isinstance(name, str) and bool(_PROGRESS_ID.fullmatch(name)))
+
+
 def _thinking(item: wire.ReasoningItem) -> Iterator[Part]:
+    if is_progress(item):
+        return
     sealed = item.encrypted_content or ""
     try:
         told = unsealed("thinking", sealed)

@@ -5,6 +5,7 @@ An event is a pair of its type and its fields as JSON text without braces; `stre
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from typing_extensions import override
@@ -12,9 +13,23 @@ from typing_extensions import override
 from serve_app.bodies import compact
 from serve_app.protocols.openai_responses.seals import sealed
 from serve_app.protocols.openai_responses.tools import ClientTool, call_item, custom_input
+from serve_app.protocols.progress import SEAL
 from workflows.messages import ToolCall
 
 Event = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an item stands: in which run, at which index of its output.
+
+    `number` is its own in the run. It leaves out what is only told in a stream, so that an item has the same id
+    when its response is shown again.
+    """
+
+    run_id: str
+    index: int
+    number: str
 
 
 class Piece:
@@ -22,9 +37,9 @@ class Piece:
 
     prefix = "item"
 
-    def __init__(self, run_id: str, output_index: int) -> None:
-        self.id = f"{self.prefix}_{run_id.removeprefix('run_')}_{output_index}"
-        self._index = f'"output_index":{output_index}'
+    def __init__(self, place: Place) -> None:
+        self.id = f"{self.prefix}_{place.run_id.removeprefix('run_')}_{place.number}"
+        self._index = f'"output_index":{place.index}'
         self._where = f'"item_id":"{self.id}",{self._index}'
         self._pieces: list[str] = []
 
@@ -56,8 +71,8 @@ class TextPiece(Piece):
 
     prefix = "msg"
 
-    def __init__(self, run_id: str, output_index: int) -> None:
-        super().__init__(run_id, output_index)
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
         self._part = f'{self._where},"content_index":0'
 
     @override
@@ -97,8 +112,8 @@ class ReasoningPiece(Piece):
     prefix = "rs"
     seals = False
 
-    def __init__(self, run_id: str, output_index: int) -> None:
-        super().__init__(run_id, output_index)
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
         self._part = f'{self._where},"summary_index":0'
 
     @override
@@ -135,6 +150,14 @@ class SealedReasoningPiece(ReasoningPiece):
     seals = True
 
 
+class ProgressPiece(ReasoningPiece):
+    """How a panel is doing, told as if it were thinking; the seal says that it is not."""
+
+    @override
+    def item(self, status: str) -> dict[str, Any]:
+        return {**super().item(status), "encrypted_content": SEAL}
+
+
 class CompactionPiece(Piece):
     """A conversation made shorter: nothing is seen of it before it is whole."""
 
@@ -150,8 +173,8 @@ class CallPiece(Piece):
 
     prefix = "fc"
 
-    def __init__(self, run_id: str, output_index: int, call: ToolCall, tool: ClientTool) -> None:
-        super().__init__(run_id, output_index)
+    def __init__(self, place: Place, call: ToolCall, tool: ClientTool) -> None:
+        super().__init__(place)
         self._call = call
         self._tool = tool
 
@@ -206,10 +229,10 @@ class ToolSearchPiece(CallPiece):
         return Piece.closing(self, status)
 
 
-def call_piece(run_id: str, output_index: int, call: ToolCall, tool: ClientTool) -> CallPiece:
+def call_piece(place: Place, call: ToolCall, tool: ClientTool) -> CallPiece:
     """The piece for a call of this tool."""
     kinds = {"function": CallPiece, "custom": CustomCallPiece, "tool_search": ToolSearchPiece}
-    return kinds[tool.kind](run_id, output_index, call, tool)
+    return kinds[tool.kind](place, call, tool)
 
 
 def _output_text(text: str) -> dict[str, Any]:

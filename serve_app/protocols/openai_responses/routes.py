@@ -52,7 +52,9 @@ def responses_router(host: Host, records: Records, limits: Limits) -> APIRouter:
         """Ask a virtual model; the answer comes whole, or as server-sent events when `stream` is true."""
         mounted = host.workflow(body.model).mounted
         understood = asked(body, await conversation(records, body))
-        run = run_request(body, understood, controls_of(request.headers), mounted, new_run_id())
+        run = run_request(
+            body, understood, controls_of(request.headers, progress=limits.progress), mounted, new_run_id()
+        )
         request.state.run_id = run.run_id
         encoder = _encoder(body, understood, run)
         if not run.stream:

@@ -18,7 +18,7 @@ from serve_app.errors import AnswerError, fault_of
 from serve_app.hosting import Records
 from serve_app.protocols.openai_responses import wire, wire_out
 from serve_app.protocols.openai_responses.body import begun, run_id_of
-from serve_app.protocols.openai_responses.items import PROTOCOL
+from serve_app.protocols.openai_responses.items import PROTOCOL, is_progress
 from serve_app.protocols.openai_responses.stream import ResponseEncoder
 from serve_app.protocols.openai_responses.translate import asked, form_of, input_items
 from workflows.answer import AnswerFinished
@@ -76,6 +76,7 @@ async def conversation(records: Records, body: wire.InputRequest) -> list[wire.I
         except ResponseNotFound as error:
             raise RequestInvalid("previous_response_id", str(error)) from error
         items = [*before.items, *_output(before), *items]
+    items = [item for item in items if not is_progress(item)]
     known: dict[str, wire.Item] = {}
     for item in items:
         if (name := _referred(item)) and name not in known:

@@ -20,9 +20,12 @@ from serve_app.errors import Fault
 from serve_app.protocols.openai_responses import wire_out
 from serve_app.protocols.openai_responses.body import extension, response_error, token_counts
 from serve_app.protocols.openai_responses.pieces import (
+    CallPiece,
     CompactionPiece,
     Event,
     Piece,
+    Place,
+    ProgressPiece,
     ReasoningPiece,
     SealedReasoningPiece,
     TextPiece,
@@ -30,7 +33,7 @@ from serve_app.protocols.openai_responses.pieces import (
 )
 from serve_app.protocols.openai_responses.tools import ToolNames
 from serve_app.sse import frame
-from workflows.answer import AnswerEvent, AnswerFinished
+from workflows.answer import AnswerEvent, AnswerFinished, Progress
 from workflows.messages import ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
 
 
@@ -94,6 +97,7 @@ class ResponseEncoder:
         self._number = -1
         self._output: list[dict[str, Any]] = []
         self._piece: Piece | None = None
+        self._progress_items = 0
         self._calls = _Calls()
 
     def opening(self) -> bytes:
@@ -111,6 +115,8 @@ class ResponseEncoder:
                 return self._told(CompactionPiece if self._form.is_compaction else TextPiece, text)
             case ReasoningDelta(text) if not self._form.is_compaction:
                 return self._told(SealedReasoningPiece if self._form.seals_thinking else ReasoningPiece, text)
+            case Progress(line) if not self._form.is_compaction:
+                return self._told(ProgressPiece, f"{line}\n")
             case ToolCallDelta() if not self._form.is_compaction:
                 return self._call(event)
             case AnswerFinished():
@@ -137,9 +143,9 @@ class ResponseEncoder:
             return b""
         before = b""
         piece = self._piece
-        if not isinstance(piece, kind):
+        if type(piece) is not kind:
             before = self._finish_calls()
-            piece = kind(self._run_id, self._next_index)
+            piece = kind(self._next_place(kind))
             before += self._begin(piece)
         return before + self._framed(piece.tell(text))
 
@@ -155,7 +161,8 @@ class ResponseEncoder:
     def _next_call(self, index: int) -> bytes:
         """Finish what is open and begin this call, with what is known of it."""
         call = self._calls.known[index]
-        piece = call_piece(self._run_id, self._next_index, call, self._form.names.tool(call.name))
+        place = self._next_place(CallPiece)
+        piece = call_piece(place, call, self._form.names.tool(call.name))
         self._calls.open = index
         self._calls.told.add(index)
         begun = self._begin(piece)
@@ -168,9 +175,11 @@ class ResponseEncoder:
         self._calls.open = None
         return told
 
-    @property
-    def _next_index(self) -> int:
-        return len(self._output) + (self._piece is not None)
+    def _next_place(self, kind: type[Piece]) -> Place:
+        index = len(self._output) + (self._piece is not None)
+        before = self._progress_items + (type(self._piece) is ProgressPiece)
+        number = f"p{before}" if kind is ProgressPiece else str(index - before)
+        return Place(self._run_id, index, number)
 
     def _begin(self, piece: Piece) -> bytes:
         finished = self._finish("completed")
@@ -181,6 +190,7 @@ class ResponseEncoder:
         if self._piece is None:
             return b""
         events = self._piece.closing(status)
+        self._progress_items += type(self._piece) is ProgressPiece
         self._output.append(self._piece.item(status))
         self._piece = None
         return self._framed(events)
@@ -192,7 +202,7 @@ class ResponseEncoder:
         told = self._finish_calls()
         if self._form.is_compaction and self._piece is None:
             # Its client needs exactly one item, also for a conversation that left nothing to say.
-            told += self._begin(CompactionPiece(self._run_id, self._next_index))
+            told += self._begin(CompactionPiece(self._next_place(CompactionPiece)))
         told += self._finish("incomplete" if cut else "completed")
         ended: dict[str, Any] = {
             "status": "incomplete" if cut else "completed",

@@ -35,3 +35,14 @@ def test_a_depth_that_is_no_small_number_names_the_header(value: str) -> None:
 
 def test_a_malformed_traceparent_is_as_if_it_had_not_been_sent() -> None:
     assert controls(traceparent="00-zz").traceparent == ""
+
+
+def test_progress_is_as_the_server_says_unless_the_header_says_otherwise() -> None:
+    assert controls_of(Headers(), progress=True).progress
+    assert not controls_of(Headers({"x-stellarator-progress": "off"}), progress=True).progress
+    assert controls_of(Headers({"x-stellarator-progress": "On"}), progress=False).progress
+
+
+def test_an_unknown_wish_about_progress_names_the_header() -> None:
+    with pytest.raises(RequestInvalid, match=r"x-stellarator-progress: must be one of on, off"):
+        controls(x_stellarator_progress="maybe")

@@ -19,7 +19,7 @@ from serve_app.protocols.anthropic_messages.stream import (
 from serve_app.protocols.anthropic_messages.translate import whole_message
 from tests.serve_app.scripted_host import finished
 from tests.serve_app.sdk_shapes import assert_event
-from workflows.answer import AnswerEvent, AnswerFinished, AnswerStarted, RunRequest
+from workflows.answer import AnswerEvent, AnswerFinished, AnswerStarted, Progress, RunRequest
 from workflows.messages import ChatRequest, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 
 RUN = "run_0123"
@@ -178,7 +178,7 @@ def test_after_many_pings_empty_thoughts_follow_for_clients_that_hear_no_pings()
     empty = delta(0, '{"type":"thinking_delta","thinking":""}')
     assert pinged(made, 2) == start(0, THINKING_BLOCK) + empty + empty
     assert (made.encode(TextDelta("Hi")) + made.encode(finished("Hi"))).decode() == (
-        delta(0, '{"type":"signature_delta","signature":"0123"}')
+        delta(0, '{"type":"signature_delta","signature":"stellarator-progress"}')
         + stop(0)
         + start(1, TEXT_BLOCK)
         + delta(1, '{"type":"text_delta","text":"Hi"}')
@@ -366,3 +366,37 @@ def test_half_a_surrogate_pair_in_arguments_is_mended_by_the_other_half() -> Non
         finished("", ToolCall("call_1", "look", '{"q":"' + half + other + '"}')),
     )
     assert summed(stream)["content"][0]["input"] == {"q": "\U0001f680"}
+
+
+# --- progress -----------------------------------------------------------------------------------------------
+
+
+def test_progress_is_a_thinking_block_of_its_own_with_our_seal() -> None:
+    assert encoded(Progress("broad thinks"), ReasoningDelta("Hmm"), finished("", reasoning="Hmm")) == (
+        OPENING
+        + start(0, THINKING_BLOCK)
+        + delta(0, '{"type":"thinking_delta","thinking":"broad thinks\\n"}')
+        + delta(0, '{"type":"signature_delta","signature":"stellarator-progress"}')
+        + stop(0)
+        + start(1, THINKING_BLOCK)
+        + delta(1, '{"type":"thinking_delta","thinking":"Hmm"}')
+        + delta(1, '{"type":"signature_delta","signature":"0123"}')
+        + stop(1)
+        + ENDING % "end_turn"
+    )
+
+
+def test_an_open_block_of_progress_is_kept_alive_by_thoughts() -> None:
+    made = encoder()
+    made.encode(Progress("broad thinks"))
+    assert made.ping().decode() == delta(0, '{"type":"thinking_delta","thinking":""}')
+
+
+def test_a_client_that_wants_no_thoughts_sees_no_progress() -> None:
+    assert encoded(Progress("broad thinks"), thinking=False) == OPENING
+
+
+def test_progress_never_waits_for_an_unfinished_tool_call() -> None:
+    made = encoder()
+    made.encode(ToolCallDelta(0, "call_1", "look", '{"q":'))
+    assert made.encode(Progress("broad thinks")) == b""

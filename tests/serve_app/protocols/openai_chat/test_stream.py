@@ -13,7 +13,7 @@ from serve_app.protocols.openai_chat.stream import ChunkEncoder, error_chunk
 from serve_app.protocols.openai_chat.translate import answer_message
 from tests.serve_app.scripted_host import finished
 from tests.serve_app.sdk_shapes import assert_chunk
-from workflows.answer import AnswerEvent, AnswerFinished, AnswerStarted
+from workflows.answer import AnswerEvent, AnswerFinished, AnswerStarted, Progress
 from workflows.messages import ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
 
 RUN = "run_0123"
@@ -147,3 +147,11 @@ def test_the_chunks_add_up_to_the_unstreamed_message(events: tuple[AnswerEvent, 
     calls = [(c["id"], c["function"]["name"], c["function"]["arguments"]) for c in summed["tool_calls"] or ()]
     wanted = expected.get("tool_calls", [])
     assert calls == [(c["id"], c["function"]["name"], c["function"]["arguments"]) for c in wanted]
+
+
+def test_progress_stands_among_the_thoughts_in_lines_that_say_whose_they_are() -> None:
+    assert encoded(Progress("broad thinks"), ReasoningDelta("Hmm")) == (
+        chunk('{"role":"assistant","content":""}') + "}\n\n"
+        + chunk('{"reasoning_content":"[stellarator] broad thinks\\n"}') + "}\n\n"
+        + chunk('{"reasoning_content":"Hmm"}') + "}\n\n"
+    )  # fmt: skip

@@ -14,7 +14,7 @@ from serve_app.protocols.openai_responses.tools import ClientTool, ToolNames
 from serve_app.protocols.openai_responses.wire import ResponseRequest
 from tests.serve_app.response_shapes import assert_response, assert_response_event
 from tests.serve_app.scripted_host import finished
-from workflows.answer import AnswerEvent, AnswerFinished, AnswerStarted
+from workflows.answer import AnswerEvent, AnswerFinished, AnswerStarted, Progress
 from workflows.messages import Message, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
 RUN = "run_0123"
@@ -298,3 +298,47 @@ def test_nothing_that_the_model_said_is_lost(events: list[AnswerEvent]) -> None:
         if item["type"] == "function_call":
             index = int(item["call_id"].removeprefix("call_"))
             assert item["arguments"] == "".join(call.arguments for call in calls if call.index == index)
+
+
+def test_progress_is_a_reasoning_item_of_its_own_with_our_seal() -> None:
+    events = streamed(
+        Progress("broad thinks"),
+        Progress("broad answered"),
+        ReasoningDelta("Hmm"),
+        TextDelta("Hi"),
+        finished("Hi", reasoning="Hmm"),
+    )
+    for event in events:
+        assert_response_event(event)
+    summary = "broad thinks\nbroad answered\n"
+    progress, thought, said = events[-1]["response"]["output"]
+    assert progress == {
+        "type": "reasoning",
+        "id": "rs_0123_p0",
+        "status": "completed",
+        "summary": [{"type": "summary_text", "text": summary}],
+        "encrypted_content": "stellarator-progress",
+    }
+    assert (thought["id"], said["id"]) == ("rs_0123_0", "msg_0123_1")
+    assert types(events)[2:9] == [
+        "output_item.added",
+        "reasoning_summary_part.added",
+        "reasoning_summary_text.delta",
+        "reasoning_summary_text.delta",
+        "reasoning_summary_text.done",
+        "reasoning_summary_part.done",
+        "output_item.done",
+    ]
+
+
+def test_items_have_the_same_ids_with_and_without_progress() -> None:
+    answer = (TextDelta("Hi"), ToolCallDelta(0, "call_1", "look", "{}"), finished("Hi"))
+    told = streamed(Progress("a"), TextDelta("Hi"), *answer[1:])[-1]["response"]["output"]
+    untold = streamed(*answer)[-1]["response"]["output"]
+    assert told[1:] == untold
+
+
+def test_progress_between_two_texts_leaves_two_items() -> None:
+    events = streamed(TextDelta("A"), Progress("x"), TextDelta("B"), Progress("y"), finished("AB"))
+    ids = [item["id"] for item in events[-1]["response"]["output"]]
+    assert ids == ["msg_0123_0", "rs_0123_p0", "msg_0123_1", "rs_0123_p1"]
