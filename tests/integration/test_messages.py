@@ -43,7 +43,8 @@ def test_a_panel_answers_a_stream(client: Anthropic, model: str) -> None:
     events: list[dict[str, Any]] = [event.to_dict() for event in stream]
     for event in events:
         assert_event(event)
-    text = [event["delta"]["text"] for event in events if event["type"] == "content_block_delta"]
+    deltas = [event["delta"] for event in events if event["type"] == "content_block_delta"]
+    text = [delta["text"] for delta in deltas if delta["type"] == "text_delta"]
     assert "".join(text) == ANSWER
     assert len(text) > 1
 

@@ -36,7 +36,8 @@ def test_a_streamed_response_ends_in_what_is_stored(product: Product) -> None:
         again = client.responses.retrieve(final.id)
     assert final.output_text == ANSWER
     assert again.output_text == ANSWER
-    assert [item.type for item in again.output] == [item.type for item in final.output]
+    assert [item.type for item in final.output] == ["reasoning", "message"]
+    assert [item.id for item in again.output] == [item.id for item in final.output[1:]]
 
 
 def test_the_websocket_mode_is_refused_with_426(product: Product) -> None:
