@@ -368,9 +368,6 @@ def test_half_a_surrogate_pair_in_arguments_is_mended_by_the_other_half() -> Non
     assert summed(stream)["content"][0]["input"] == {"q": "\U0001f680"}
 
 
-# --- progress -----------------------------------------------------------------------------------------------
-
-
 def test_progress_is_a_thinking_block_of_its_own_with_our_seal() -> None:
     assert encoded(Progress("broad thinks"), ReasoningDelta("Hmm"), finished("", reasoning="Hmm")) == (
         OPENING
