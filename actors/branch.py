@@ -14,18 +14,18 @@ from actors.flights import Stopped
 from actors.models.factory import ModelFactory
 from actors.orders import CallOrder
 from actors.perform import perform
-from cluster import telemetry
+from cluster import observability
 from cluster.settings import secret
 from workflows.flow import Outcome
 
 
 def run_branch(order: CallOrder, embedded_url: Callable[[], Awaitable[str]]) -> Outcome:
     """Make one call in this process and return its outcome."""
-    telemetry.setup("branch")
+    observability.setup("branch")
     try:
         return asyncio.run(_call(order, embedded_url))
     finally:
-        telemetry.flush()
+        observability.flush()
 
 
 async def _call(order: CallOrder, embedded_url: Callable[[], Awaitable[str]]) -> Outcome:

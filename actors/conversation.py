@@ -23,7 +23,10 @@ from actors.panel_run import broken
 from actors.perform import Hearing, failure_of, listen
 from actors.recall import Endings, Recall
 from actors.recorder import Journal, Recorder
+from actors.run_metrics import RunMeter
 from actors.telling import said_during
+from actors.watched import Watched
+from cluster import metrics
 from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, Progress, RunRequest
 from workflows.attempts import first_attempt, next_attempt
 from workflows.errors import Failure, StellaratorError
@@ -107,12 +110,17 @@ class Conversations:
         self.crediting = crediting
         self.journal = journal
         self.recall = Recall(journal)
+        self.active = 0
 
     async def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Answer one request: `AnswerStarted`, deltas, then `AnswerFinished` or `AnswerFailed`."""
-        async with aclosing(Conversation(self, run).events()) as events:
-            async for event in events:
-                yield event
+        self.active += 1
+        try:
+            async with aclosing(Conversation(self, run).events()) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self.active -= 1
 
 
 class Conversation:
@@ -121,7 +129,8 @@ class Conversation:
     def __init__(self, home: Conversations, run: RunRequest) -> None:
         self._home = home
         self._run = run
-        self._recorder = Recorder(home.journal, run.run_id, home.tariff)
+        meter = RunMeter(home.spec, metrics.record)
+        self._recorder = Recorder(Watched(home.journal, meter.see), run.run_id, home.tariff)
         mounted = frozenset(mounted_tools(home.spec, run))
         self._relay = Relay(run.run_id, mounted, parallel=run.request.parallel_tool_calls is not False)
         self._totals = Totals()

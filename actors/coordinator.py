@@ -20,8 +20,10 @@ from typing import Protocol
 from actors.orders import PanelOrder
 from actors.panel_run import Lanes, PanelRun
 from actors.recorder import Journal, Recorder
+from actors.run_metrics import RunMeter
 from actors.telling import Stories, Told
-from cluster import telemetry
+from actors.watched import Watched
+from cluster import metrics, observability
 from workflows.events import Event, StepFinished
 from workflows.flow import ToolOutcome
 from workflows.policy import HedgeAllowance
@@ -64,7 +66,7 @@ class Coordinator:
     """Runs panels."""
 
     def __init__(self, connect: Callable[[], Parts]) -> None:
-        telemetry.setup("coordinator")
+        observability.setup("coordinator")
         self._parts = connect()
         self._allowance = HedgeAllowance()
         self._stories = Stories()
@@ -76,8 +78,9 @@ class Coordinator:
         async with self._leased(order.run_id):
             done = await self._done(order.run_id)
             tariff = Tariff(order.workflow.models, order.facts)
+            meter = RunMeter(order.workflow, metrics.record)
             with self._stories.told(order, self._parts.journal) as journal:
-                recorder = Recorder(journal, order.run_id, tariff)
+                recorder = Recorder(Watched(journal, meter.see), order.run_id, tariff)
                 return await PanelRun(order, self._parts.lanes, recorder, done, self._allowance).run()
 
     async def told(self, run_id: str, step_id: str, place: int, within: float) -> Told:
@@ -94,7 +97,7 @@ class Coordinator:
             self._renewing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._renewing
-        await asyncio.to_thread(telemetry.flush)
+        await asyncio.to_thread(observability.flush)
 
     async def _done(self, run_id: str) -> Mapping[str, StepFinished]:
         """Steps that an earlier life of this actor finished; a first life need not ask."""

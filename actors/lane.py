@@ -16,7 +16,8 @@ from actors.flights import Flights, Stopped
 from actors.models.factory import ModelFactory, load_litellm
 from actors.orders import CallOrder
 from actors.perform import perform
-from cluster import telemetry
+from cluster import metrics, observability
+from cluster.instruments import CALLS_ACTIVE
 from cluster.settings import secret
 from workflows.flow import Outcome
 
@@ -27,7 +28,8 @@ class Lane:
     """Makes calls for coordinators."""
 
     def __init__(self, embedded_url: Callable[[], Awaitable[str]], *, litellm: bool = False) -> None:
-        telemetry.setup("lane")
+        observability.setup("lane")
+        metrics.watch(CALLS_ACTIVE, lambda: len(self._flights), {})
         if litellm:
             load_litellm()
         self._models = ModelFactory(secrets=secret, embedded_url=embedded_url)
@@ -61,7 +63,7 @@ class Lane:
         return len(self._flights)
 
     async def close(self) -> None:
-        """Stop everything, close the connections, send the last spans."""
+        """Stop everything, close the connections, send the last spans and metrics."""
         if self._sweeper is not None:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -69,7 +71,7 @@ class Lane:
             self._sweeper = None
         await self._flights.stop_all("shutdown")
         await self._models.aclose()
-        await asyncio.to_thread(telemetry.flush)
+        await asyncio.to_thread(observability.flush)
 
     async def _perform(self, order: CallOrder, stopped: Stopped) -> Outcome:
         model = self._models.model(order.model)

@@ -40,8 +40,10 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[str]:
+def started(folder: Path, metrics_port: int | None = None) -> Iterator[str]:
     """A local Ray that keeps its files in `folder` and works there; yields its address, stops it at the end.
+
+    With a `metrics_port` its node serves metrics to Prometheus there, on loopback.
 
     The environment must hold `settings.worker_environment`. Serve, when it was started, is shut down first.
 
@@ -51,7 +53,7 @@ def started(folder: Path) -> Iterator[str]:
     import ray  # noqa: PLC0415  # Ray reads its environment while it is imported
 
     _forget_older_token()
-    with _replaced(_REPLACED):
+    with _replaced(_REPLACED if metrics_port else _REPLACED | _NO_AGENT):
         try:
             with chdir(folder):  # the folder marks Ray's processes as this session's: see cluster.processes
                 ray.init(
@@ -63,6 +65,7 @@ def started(folder: Path) -> Iterator[str]:
                     log_to_driver=False,
                     logging_level=logging.WARNING,
                     _temp_dir=str(folder / RAY_FOLDER),
+                    _metrics_export_port=metrics_port,
                 )
             hasten_serve()
             yield str(ray.get_runtime_context().gcs_address)
@@ -206,13 +209,16 @@ _JOINED: Final[Mapping[str, Callable[..., Any] | int]] = {
     # A wrong token is as wrong the twentieth time; each takes a second and prints a line.
     "ray._private.ray_constants:NUM_REDIS_GET_RETRIES": 2,
 }
-_REPLACED: Final[Mapping[str, Callable[..., Any] | int]] = {
+_REPLACED: Final[dict[str, Callable[..., Any] | int]] = {
     **_QUIET,
     **_LOOPBACK,
     **_NO_UV,
     "ray._private.node:Node.start_api_server": _no_dashboard,
     "ray._private.node:Node.start_monitor": _nothing,
     "ray._private.node:Node.start_log_monitor": _nothing,
+}
+_NO_AGENT: Final[dict[str, Callable[..., Any] | int]] = {
+    # The node's agent, which also serves metrics: 50 MB, and half a second of every start.
     "ray._private.utils:get_dashboard_dependency_error": _minimal,
 }
 

@@ -89,7 +89,7 @@ def _started(settings: Settings, arm: Callable[[], None]) -> Iterator[str]:
     with (
         environment(worker_environment(settings)),
         record.claim(settings, _parent_of_ray(settings)) as claim,
-        local_ray.started(claim.folder) as address,
+        local_ray.started(claim.folder, settings.metrics_port) as address,
     ):
         arm()  # Ray has put a handler of its own
         claim.running_at(address)

@@ -49,6 +49,7 @@ class Settings:
         max_body_bytes: the largest request body that is accepted.
         progress: whether streams tell how a panel is doing, when their request says nothing about it.
         log_level: of our own loggers.
+        metrics_port: where a local Ray serves its metrics and ours to Prometheus, on loopback; None: nowhere.
     """
 
     home: Path
@@ -62,6 +63,7 @@ class Settings:
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     progress: bool = True
     log_level: str = "WARNING"
+    metrics_port: int | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -86,6 +88,7 @@ class Settings:
             max_body_bytes=_number(env, "STELLARATOR_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 1024, 2**40),
             progress=_choice(env, "STELLARATOR_PROGRESS", ("on", "off"), "on") == "on",
             log_level=_choice(env, "STELLARATOR_LOG_LEVEL", LOG_LEVELS, "WARNING"),
+            metrics_port=_number(env, "STELLARATOR_METRICS_PORT", 0, 0, 65535) or None,
         )
 
     def folder(self, *parts: str) -> Path:
@@ -108,6 +111,8 @@ class TelemetrySettings:
         service: the service's name.
         content: whether spans carry prompts and answers; off unless asked for by name.
         timeout_given: whether the exporter's timeout was set by hand.
+        metrics: whether metrics are sent over OTLP: an endpoint is set, and OTEL_METRICS_EXPORTER is not ``none``.
+        metrics_protocol: how they are sent.
     """
 
     enabled: bool = False
@@ -115,6 +120,8 @@ class TelemetrySettings:
     service: str = "stellarator"
     content: bool = False
     timeout_given: bool = False
+    metrics: bool = False
+    metrics_protocol: Protocol = "http/protobuf"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> TelemetrySettings:
@@ -124,22 +131,32 @@ class TelemetrySettings:
             SetupError: the protocol is one that nobody speaks.
         """
         env = os.environ if environ is None else environ
-        endpoint = _either(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-        protocol = _either(env, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-        usual = "grpc" if endpoint.rstrip("/").endswith(":4317") else "http/protobuf"
-        if protocol not in ("", "grpc", "http/protobuf"):
-            raise SetupError(
-                f"OTEL_EXPORTER_OTLP_PROTOCOL is `{protocol}`; set it to `grpc` or `http/protobuf`, or unset it."
-            )
+        enabled = not _yes(env, "OTEL_SDK_DISABLED")
+        traced, protocol = _otlp(env, "TRACES")
+        measured, metrics_protocol = _otlp(env, "METRICS")
         return cls(
-            enabled=bool(endpoint) and not _yes(env, "OTEL_SDK_DISABLED"),
-            protocol=cast("Protocol", protocol or usual),
+            enabled=enabled and traced,
+            protocol=protocol,
+            metrics=enabled and measured and _text(env, "OTEL_METRICS_EXPORTER") != "none",
+            metrics_protocol=metrics_protocol,
             service=_text(env, "OTEL_SERVICE_NAME") or "stellarator",
             content=_yes(env, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
             timeout_given=bool(
                 _either(env, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
             ),
         )
+
+
+def _otlp(env: Mapping[str, str], signal: str) -> tuple[bool, Protocol]:
+    """Whether this kind of telemetry has somewhere to go, and how it is sent there."""
+    endpoint = _either(env, f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    protocol = _either(env, f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    usual = "grpc" if endpoint.rstrip("/").endswith(":4317") else "http/protobuf"
+    if protocol not in ("", "grpc", "http/protobuf"):
+        raise SetupError(
+            f"OTEL_EXPORTER_OTLP_PROTOCOL is `{protocol}`; set it to `grpc` or `http/protobuf`, or unset it."
+        )
+    return bool(endpoint), cast("Protocol", protocol or usual)
 
 
 def secret(name: str) -> str | None:

@@ -16,17 +16,17 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from cluster.resource import resource
 from cluster.settings import TelemetrySettings
+from cluster.within import within
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -105,7 +105,7 @@ def continue_from(traceparent: str) -> context.Context:
 def flush(timeout: float = EXIT_TIMEOUT_S) -> bool:
     """Send the spans that ended so far; whether that was done within `timeout` seconds."""
     provider = _process.provider
-    return provider is None or _within(timeout, provider.force_flush)
+    return provider is None or within(timeout, provider.force_flush)
 
 
 def shutdown(timeout: float = EXIT_TIMEOUT_S) -> None:
@@ -113,32 +113,15 @@ def shutdown(timeout: float = EXIT_TIMEOUT_S) -> None:
     provider, _process.provider = _process.provider, None
     _process.tracer, _process.content = _silent, False
     if provider is not None:
-        _within(timeout, provider.shutdown)
+        within(timeout, provider.shutdown)
         atexit.unregister(shutdown)
 
 
-def _within(seconds: float, work: Callable[[], object]) -> bool:
-    # The SDK's own timeouts are not kept; a daemon thread is what can be left behind.
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return not thread.is_alive()
-
-
 def _provider(service: str, settings: TelemetrySettings) -> TracerProvider:
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415  # 0.1 s that only traced processes pay
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415  # the same
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415  # 0.1 s that only traced processes pay
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415  # the same
 
-    resource = Resource.create(
-        {
-            "service.name": settings.service,
-            "service.instance.id": str(uuid.uuid4()),
-            "process.pid": os.getpid(),
-            "stellarator.role": service,
-        }
-    )
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider = TracerProvider(resource=resource(service, settings), shutdown_on_exit=False)
     exporter = _one_warning(_exporter(settings))
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=SCHEDULE_DELAY_MS))
     return provider

@@ -20,7 +20,7 @@ from ray.serve.handle import DeploymentHandle
 from actors import spans
 from actors.runs.errors import translated
 from actors.runs.parts import connect
-from cluster import roles, telemetry
+from cluster import observability, roles
 from cluster.settings import Settings
 from serve_app.auth import ensure_key, key_file
 from serve_app.hosting import Limits, PublishedModel
@@ -98,7 +98,7 @@ class Gateway:
     """One replica of the gateway."""
 
     def __init__(self, specs: list[WorkflowSpec], dedicated: dict[str, DeploymentHandle[Any]]) -> None:
-        telemetry.setup("gateway")
+        observability.setup("gateway")
         self._settings = Settings.from_env()
         cluster = connect()
         shared = {spec.name: VirtualModel(spec, cluster) for spec in specs if spec.name not in dedicated}

@@ -12,6 +12,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cluster import metrics
+from cluster.instruments import REFUSED
 from serve_app.auth import is_authorized
 from serve_app.dialect import path_of, speaks_anthropic
 from serve_app.errors import fault_of, fault_response
@@ -23,6 +25,19 @@ ANTHROPIC_REQUEST_ID_HEADER = "request-id"
 RUN_ID_HEADER = "x-stellarator-run-id"
 
 _SANE_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}")
+
+
+_REFUSED = 400
+_PROTOCOLS = {
+    "/v1/chat/completions": "openai_chat",
+    "/v1/responses": "openai_responses",
+    "/v1/messages": "anthropic_messages",
+}
+
+
+def _refusal(scope: Scope, status: int) -> dict[str, str]:
+    """A refused request in a metric's words; a path that is not a model's door has no protocol."""
+    return {"status": str(status), "protocol": _PROTOCOLS.get(path_of(scope), "")}
 
 
 class Identity:
@@ -52,6 +67,8 @@ class Identity:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                if message["status"] >= _REFUSED:
+                    metrics.record(REFUSED, 1, _refusal(scope, message["status"]))
                 headers = MutableHeaders(scope=message)
                 if not is_named:
                     headers[REQUEST_ID_HEADER] = state["request_id"]

@@ -16,7 +16,8 @@ from actors.conversation import Conversations
 from actors.models.factory import ModelFactory, load_litellm
 from actors.runs.embedded import embedded_url
 from actors.runs.parts import Cluster, connect
-from cluster import roles, telemetry
+from cluster import metrics, observability, roles
+from cluster.instruments import RUNS_ACTIVE
 from cluster.settings import secret
 from serve_app.coalesce import coalesced
 from workflows.answer import AnswerEvent, RunRequest
@@ -36,6 +37,8 @@ class VirtualModel:
             spec, self._models, cluster.panels, cluster.crediting, cluster.journal
         )
 
+        metrics.watch(RUNS_ACTIVE, lambda: self._conversations.active, {"virtual_model": spec.name})
+
     def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Answer one request; closing the iterator cancels the run."""
         return self._conversations.answer(run)
@@ -49,7 +52,7 @@ class DedicatedModel:
     """A virtual model in replicas of its own."""
 
     def __init__(self, spec: WorkflowSpec) -> None:
-        telemetry.setup("virtual-model")
+        observability.setup("virtual-model")
         self._model = VirtualModel(spec, connect())
 
     async def answer(self, run: RunRequest) -> AsyncGenerator[list[AnswerEvent], None]:

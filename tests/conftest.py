@@ -21,6 +21,8 @@ from tests.integration.panels import published, rules
 from tests.otlp import HttpReceiver, Receiver
 
 KEY = "sk-stellarator-for-tests"
+SOON = {"OTEL_METRIC_EXPORT_INTERVAL": "500", "RAY_metrics_report_interval_ms": "1000"}
+"""Metrics leave their process at once, not after a minute."""
 
 # Machines are noisy: how long an example takes says nothing.
 hypothesis.settings.register_profile("noisy-machine", deadline=None)
@@ -69,13 +71,14 @@ def product() -> Iterator[Product]:
             "STELLARATOR_HOME": str(home),
             "STELLARATOR_API_KEY": KEY,
             "STELLARATOR_PORT": str(free_port()),
+            "STELLARATOR_METRICS_PORT": str(free_port()),
         }
     )
     try:
         with (
             running(rules()) as upstream,
             HttpReceiver() as collector,  # not gRPC: Ray forks, and gRPC threads do not survive it
-            environment(collector.environment),
+            environment(collector.environment | SOON),
             serving(settings, published(upstream.base_url), on_stage=lambda _: None) as server,
         ):
             yield Product(server, upstream, settings, collector)

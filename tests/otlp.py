@@ -1,4 +1,4 @@
-"""Real OTLP receivers in this process, over gRPC and over HTTP, for any test that wants to see spans.
+"""Real OTLP receivers in this process, over gRPC and over HTTP, for any test that wants to see spans or metrics.
 
 with GrpcReceiver() as collector:
     ...  # a process with OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint and collector.protocol
@@ -16,6 +16,14 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import grpc
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
+    MetricsServiceServicer,
+    add_MetricsServiceServicer_to_server,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -27,6 +35,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 PATIENCE_S = 30.0
+_CUMULATIVE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +53,31 @@ class ReceivedSpan:
     scope: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedPoint:
+    """One figure of a metric as it came over the wire; of a histogram `value` is the sum."""
+
+    name: str
+    unit: str
+    value: float
+    count: int
+    bounds: tuple[float, ...]
+    buckets: tuple[int, ...]
+    cumulative: bool
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+    time: int
+
+
 class Receiver:
-    """What both receivers share: the spans, and waiting for them without sleeping."""
+    """What both receivers share: the spans and points, and waiting for them without sleeping."""
 
     protocol: ClassVar[str]
     endpoint: str
 
     def __init__(self) -> None:
         self._spans: list[ReceivedSpan] = []
+        self._points: list[ReceivedPoint] = []
         self._news = threading.Condition()
 
     @property
@@ -78,6 +104,26 @@ class Receiver:
                 )
             return tuple(self._spans)
 
+    @property
+    def points(self) -> tuple[ReceivedPoint, ...]:
+        """The newest figure of each series of each process."""
+        with self._news:
+            return _newest(self._points)
+
+    def wait_for_points(
+        self, enough: Callable[[tuple[ReceivedPoint, ...]], bool], timeout: float = PATIENCE_S
+    ) -> tuple[ReceivedPoint, ...]:
+        """The newest figures, once there are enough; fails with the names that did come."""
+        with self._news:
+            if not self._news.wait_for(lambda: enough(_newest(self._points)), timeout):
+                raise AssertionError(f"these came, which is not enough: {_newest(self._points)}")
+            return _newest(self._points)
+
+    def receive_metrics(self, request: ExportMetricsServiceRequest) -> None:
+        with self._news:
+            self._points.extend(_points(request))
+            self._news.notify_all()
+
     def receive(self, request: ExportTraceServiceRequest) -> None:
         with self._news:
             self._spans.extend(_spans(request))
@@ -93,6 +139,7 @@ class GrpcReceiver(Receiver):
         self._pool = ThreadPoolExecutor(max_workers=4)
         self._server = grpc.server(self._pool)
         add_TraceServiceServicer_to_server(_Servicer(self), self._server)  # type: ignore[no-untyped-call]
+        add_MetricsServiceServicer_to_server(_MetricsServicer(self), self._server)  # type: ignore[no-untyped-call]
         port = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()
         self.endpoint = f"http://127.0.0.1:{port}"
@@ -135,15 +182,26 @@ class _Servicer(TraceServiceServicer):
         return ExportTraceServiceResponse()
 
 
+class _MetricsServicer(MetricsServiceServicer):
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    def Export(self, request: Any, _context: Any) -> ExportMetricsServiceResponse:  # noqa: N802  # gRPC's name
+        self._receiver.receive_metrics(request)
+        return ExportMetricsServiceResponse()
+
+
 class _Handler(BaseHTTPRequestHandler):
     receiver: Receiver
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        known = self.path == "/v1/traces"
-        if known:
-            self.receiver.receive(ExportTraceServiceRequest.FromString(body))
-        self.send_response(200 if known else 404)
+        match self.path:
+            case "/v1/traces":
+                self.receiver.receive(ExportTraceServiceRequest.FromString(body))
+            case "/v1/metrics":
+                self.receiver.receive_metrics(ExportMetricsServiceRequest.FromString(body))
+        self.send_response(200 if self.path in {"/v1/traces", "/v1/metrics"} else 404)
         self.send_header("Content-Type", "application/x-protobuf")
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -168,6 +226,37 @@ def _spans(request: ExportTraceServiceRequest) -> Iterable[ReceivedSpan]:
                     resource=resource,
                     scope=scope.scope.name,
                 )
+
+
+def _points(request: ExportMetricsServiceRequest) -> Iterable[ReceivedPoint]:
+    for group in request.resource_metrics:
+        resource = _attributes(group.resource.attributes)
+        for scope in group.scope_metrics:
+            for metric in scope.metrics:
+                kind = metric.WhichOneof("data")
+                data: Any = getattr(metric, kind or "gauge")
+                for point in data.data_points:
+                    is_histogram = kind == "histogram"
+                    yield ReceivedPoint(
+                        name=metric.name,
+                        unit=metric.unit,
+                        value=point.sum if is_histogram else point.as_double or float(point.as_int),
+                        count=point.count if is_histogram else 0,
+                        bounds=tuple(point.explicit_bounds) if is_histogram else (),
+                        buckets=tuple(point.bucket_counts) if is_histogram else (),
+                        cumulative=getattr(data, "aggregation_temporality", 0) == _CUMULATIVE,
+                        attributes=_attributes(point.attributes),
+                        resource=resource,
+                        time=point.time_unix_nano,
+                    )
+
+
+def _newest(points: Iterable[ReceivedPoint]) -> tuple[ReceivedPoint, ...]:
+    series = {
+        (point.name, point.resource["service.instance.id"], *sorted(point.attributes.items())): point
+        for point in sorted(points, key=lambda point: point.time)
+    }
+    return tuple(series.values())
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from actors.journal.sql import open_store
 from actors.journal.store import PAGE, Recorded, RunQuery
 from actors.journal.writer import JournalHealth, JournalWriter
+from cluster import metrics, observability
+from cluster.instruments import JOURNAL_COMMIT, JOURNAL_EVENTS, JOURNAL_WAITING
 from workflows.events import Event, RunFinished
 from workflows.publications import Activation, History, Publication
 from workflows.redaction import redacted
@@ -24,9 +26,11 @@ class JournalActor:
     """
 
     def __init__(self, url: str, capture_content: bool) -> None:
+        observability.setup("journal")
         store = open_store(url)
         self._publications = store.publications
-        self._writer = JournalWriter(store)
+        self._writer = JournalWriter(store, on_transaction=_measure)
+        metrics.watch(JOURNAL_WAITING, lambda: self._writer.health().waiting, {})
         self._kept: Callable[[Event], Event] = _whole if capture_content else redacted
 
     async def append(self, events: Sequence[Event], durable: bool = True) -> None:
@@ -76,6 +80,12 @@ class JournalActor:
     async def close(self) -> None:
         """Write what waits and close the database."""
         await self._writer.aclose()
+
+
+def _measure(events: int, seconds: float, committed: bool) -> None:
+    metrics.record(JOURNAL_COMMIT, seconds, {"status": "ok" if committed else "failed"})
+    if committed:
+        metrics.record(JOURNAL_EVENTS, events, {})
 
 
 def _whole(event: Event) -> Event:

@@ -69,6 +69,14 @@ class JournalHealth:
     trouble: str
 
 
+OnTransaction = Callable[[int, float, bool], None]
+"""Told of each transaction: how many events, how many seconds, whether it was committed."""
+
+
+def _untold(_events: int, _seconds: float, _committed: bool) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Append:
     """What one caller wants stored, and where it waits to hear of it."""
@@ -80,8 +88,11 @@ class _Append:
 class JournalWriter:
     """The way to a store from an event loop. Owns the store and closes it."""
 
-    def __init__(self, store: JournalStore, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self, store: JournalStore, bounds: Bounds | None = None, on_transaction: OnTransaction = _untold
+    ) -> None:
         self._store = store
+        self._on_transaction = on_transaction
         self._bounds = bounds or Bounds()
         self._queue: asyncio.Queue[_Append] = asyncio.Queue(self._bounds.waiting)
         self._writing = ThreadPoolExecutor(1, "journal-write")
@@ -232,9 +243,11 @@ class JournalWriter:
         loop = asyncio.get_running_loop()
         pause = self._bounds.first_pause
         while True:
+            began = loop.time()
             try:
                 await loop.run_in_executor(self._writing, self._store.append, events)
             except JournalUnavailable as error:
+                self._on_transaction(len(events), loop.time() - began, False)
                 self._trouble = str(error)
                 self._failing_since = self._failing_since or loop.time()
                 if loop.time() + pause > self._failing_since + self._bounds.patience:
@@ -242,6 +255,7 @@ class JournalWriter:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, self._bounds.longest_pause)
             else:
+                self._on_transaction(len(events), loop.time() - began, True)
                 self._stored += len(events)
                 self._transactions += 1
                 self._failing_since, self._trouble = None, ""

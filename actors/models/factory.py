@@ -13,6 +13,7 @@ import httpx
 
 from actors.models.base import ChatModel
 from actors.models.embedded.client import EmbeddedModel
+from actors.models.measured import Measured
 from actors.models.openai_compatible.client import OpenAICompatibleModel
 from actors.models.openai_compatible.pool import connection_pool
 from actors.models.pricing import prices
@@ -50,7 +51,8 @@ class ModelFactory:
         """
         key = spec.model_dump_json()
         if key not in self._clients:
-            self._clients[key] = Priced(WithDefaults(self._bare(spec), defaults(spec)), prices(spec))
+            priced = Priced(WithDefaults(self._bare(spec), defaults(spec)), prices(spec))
+            self._clients[key] = Measured(priced, spec)
         return self._clients[key]
 
     async def aclose(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 from cluster import local_ray
 from cluster.settings import Settings
 
-PATHS = sorted({*local_ray._REPLACED, *local_ray._JOINED})
+PATHS = sorted({*local_ray._REPLACED, *local_ray._NO_AGENT, *local_ray._JOINED})
 
 
 def look_up(path: str) -> Any:
@@ -26,7 +26,7 @@ def look_up(path: str) -> Any:
 @pytest.mark.parametrize("path", PATHS)
 def test_this_release_of_ray_has_what_is_replaced(path: str) -> None:
     before = look_up(path)
-    replacement = {**local_ray._REPLACED, **local_ray._JOINED}[path]
+    replacement = {**local_ray._REPLACED, **local_ray._NO_AGENT, **local_ray._JOINED}[path]
     assert callable(before) == callable(replacement)
     with local_ray._replaced({path: replacement}):
         assert look_up(path) is replacement

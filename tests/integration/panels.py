@@ -172,6 +172,7 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         },
     ),
     "main-down": (("fast", "fast", "fast"), {"main": "broken", "fallbacks": {"broken": ["main"]}}),
+    "measured": (("fast", "fast", "hanging"), {"each_model": {"price": {"input": 1000, "output": 1000}}}),
     "tail-wait-for-all": (("all-1", "all-2", "all-3"), {"collect": {"quorum": 3, "timeout": "60s"}}),
     "tail-quorum": (("two-1", "two-2", "two-3"), {"collect": {"grace": "0.1s", "timeout": "60s"}}),
 }

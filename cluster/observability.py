@@ -1,0 +1,25 @@
+"""Traces and metrics of a process, begun and ended together.
+
+setup("lane")        # first thing in every process of ours
+flush()              # before Ray ends it without notice
+"""
+
+from __future__ import annotations
+
+from cluster import metrics, telemetry
+
+
+def setup(role: str) -> None:
+    """Begin; `role` is what this process is, for example ``coordinator``. Harmless to repeat.
+
+    Raises:
+        SetupError: the environment asks for something that does not exist.
+    """
+    telemetry.setup(role)
+    metrics.setup(role)
+
+
+def flush() -> None:
+    """Send what there is, for a few seconds at most."""
+    telemetry.flush()
+    metrics.flush()
