@@ -15,7 +15,7 @@ from time import monotonic
 
 from actors.collect import STOP_REPORT_SECONDS, Pending, sent
 from actors.recorder import Recorder
-from workflows.attempts import Attempt, first_attempt, hedge_model, next_attempt
+from workflows.attempts import Attempt, attempt_step, first_attempt, hedge_model, next_attempt
 from workflows.errors import Failure, StellaratorError, UpstreamTimeout
 from workflows.flow import Answered, Call, Cancelled, Failed, Outcome, Tried
 from workflows.policy import Hedge, HedgeAllowance, Retry
@@ -193,8 +193,7 @@ class Attempts:
         return None if self._call.timeout is None else self._call.timeout - (monotonic() - self._began)
 
     def _step(self, number: int, *, hedge: bool) -> str:
-        plain = self._call.step_id if number == 1 else f"{self._call.step_id}#{number}"
-        return f"{plain}~" if hedge else plain
+        return attempt_step(self._call.step_id, number, hedge=hedge)
 
     def _named(self, outcome: Outcome) -> Outcome:
         """The outcome as the call's own; its time counts from the first attempt."""

@@ -72,8 +72,8 @@ class History(Journal, Endings, Protocol):
 class Credits(Protocol):
     """Where it is worked out what each branch contributed."""
 
-    def credit(self, run_id: str) -> None:
-        """Have a finished run credited, off the hot path; return at once."""
+    def credit(self, run_id: str, traceparent: str) -> None:
+        """Have a finished run credited, off the hot path; return at once. `traceparent` is the run's span."""
         ...
 
 
@@ -138,6 +138,7 @@ class Conversation:
         self._open: Hearing | None = None
         self._outcome: Outcome
         self._over = False
+        self._first_seconds: float | None = None
         self._span = spans.workflow(home.spec, run)
 
     async def events(self) -> AsyncGenerator[AnswerEvent, None]:
@@ -148,6 +149,8 @@ class Conversation:
             yield AnswerStarted(run_id=self._run.run_id, model=self._run.virtual_model, created=int(time()))
             async with aclosing(self._drive()) as deltas:
                 async for delta in deltas:
+                    if self._first_seconds is None:
+                        self._first_seconds = monotonic() - self._began
                     yield delta
         except (GeneratorExit, asyncio.CancelledError):
             if not self._over:
@@ -190,7 +193,7 @@ class Conversation:
         attempt, failures = first_attempt(models), list[Failure]()
         while True:
             seen = False
-            async with aclosing(self._attempt(call, attempt.model)) as deltas:
+            async with aclosing(self._attempt(call, attempt.model, attempt.number)) as deltas:
                 async for delta in deltas:
                     seen = True
                     yield delta
@@ -206,12 +209,15 @@ class Conversation:
             await asyncio.sleep(attempt.pause)
         await self._recorder.call_ended(self._outcome)
 
-    async def _attempt(self, call: Call, alias: str) -> AsyncGenerator[Delta, None]:
+    async def _attempt(self, call: Call, alias: str, number: int) -> AsyncGenerator[Delta, None]:
         """Stream one attempt; leaves its outcome in `_outcome`."""
         self._relay.begin_turn()
         hearing = self._open = Hearing(replace(call, model=alias))
         models = self._home.spec.models
-        span = spans.chat(hearing.call, models[alias].model, self._run.run_id, spans.traceparent(self._span))
+        parent = spans.carrier(self._span)
+        span = spans.turn(
+            hearing.call, models[alias], number, self._run.run_id, parent, workflow_name=self._home.spec.name
+        )
         try:
             async with aclosing(listen(self._home.models.model(models[alias]), hearing)) as items:
                 async for item in items:
@@ -246,7 +252,7 @@ class Conversation:
     async def _use(self, use: ToolUse) -> ToolOutcome:
         run, spec = self._run, self._home.spec
         seed = seed_of(run.run_id, use.step_id)
-        traceparent = spans.traceparent(self._span)
+        traceparent = spans.carrier(self._span)
         order = PanelOrder(run.run_id, use, spec, seed, traceparent, self._home.facts, self._is_told)
         try:
             outcome = await self._home.panels.convene(order)
@@ -281,8 +287,8 @@ class Conversation:
         if hidden is not None:
             self._home.recall.keep(self._run.run_id, hidden)
         if result.panel in {"ran", "degraded"}:
-            self._home.crediting.credit(self._run.run_id)
-        spans.end_workflow(self._span, finished)
+            self._home.crediting.credit(self._run.run_id, spans.carrier(self._span))
+        spans.end_workflow(self._span, finished, self._first_seconds)
         self._over = True
         return finished
 
@@ -301,7 +307,7 @@ class Conversation:
             self._recorder.step_cancelled(turn.call.step_id, reason, turn.seconds, turn.used())
         self._recorder.step_cancelled(MAIN, reason, monotonic() - self._began)
         self._recorder.run_cancelled(reason)
-        spans.end_failed(self._span, Failure("cancelled", reason))
+        spans.end_cancelled(self._span, reason)
 
 
 def seed_of(run_id: str, step_id: str) -> int:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from time import time
 from typing import Protocol
 
+from actors import spans
+from cluster import telemetry
 from workflows.crediting import contributions
 from workflows.events import Event, PanelCredited
 from workflows.replay import run_view
@@ -36,16 +38,24 @@ class Credits:
 
     def __init__(self, journal: Callable[[], History]) -> None:
         os.nice(19)
+        telemetry.setup("credits")
         self._journal = journal()
         self._turn = asyncio.Lock()
 
-    async def credit(self, run_id: str) -> None:
+    async def credit(self, run_id: str, traceparent: str) -> None:
         """Work out the contributions of a finished run's branches and store them with it."""
         async with self._turn:
+            began = time()
             events = await self._journal.events(run_id)
             found = await asyncio.to_thread(_credited, run_id, events)
             if found:
                 await self._journal.append(found)
+            for credited in found:
+                spans.credited(run_id, credited.step_id, credited.attribution, traceparent, began)
+
+    async def close(self) -> None:
+        """Send the last spans."""
+        await asyncio.to_thread(telemetry.flush)
 
 
 def _credited(run_id: str, events: Sequence[Event]) -> list[PanelCredited]:

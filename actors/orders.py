@@ -7,6 +7,7 @@ called (never a key: only the name of the environment variable that holds it), t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from time import time
 
 from workflows.flow import Call, ToolUse
 from workflows.spec import ModelSpec, WorkflowSpec
@@ -23,6 +24,8 @@ class CallOrder:
         model: what the call's alias stands for.
         traceparent: the W3C context of the span that this call belongs under.
         lease: seconds for which the call may go on without word from whoever ordered it.
+        workflow: the virtual model's name, for its span.
+        ordered_at: Unix time in seconds; what passes from here to the call's beginning is queueing.
     """
 
     run_id: str
@@ -30,6 +33,8 @@ class CallOrder:
     model: ModelSpec
     traceparent: str = ""
     lease: float = 10.0
+    workflow: str = ""
+    ordered_at: float = field(default_factory=time)
 
 
 @dataclass(frozen=True, slots=True)

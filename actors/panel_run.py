@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Protocol
 
-from actors import spans
 from actors.attempts import Attempts, Plan
 from actors.collect import Pending, collect, sent
 from actors.orders import CallOrder, PanelOrder
+from actors.panel_trace import PanelTrace, Watched
 from actors.perform import failure_of
 from actors.recorder import Recorder
 from workflows.errors import Failure
@@ -80,8 +80,8 @@ class PanelRun:
         self._recorder = recorder
         self._done = done
         self._allowance = allowance
+        self._trace: PanelTrace
         self._open: dict[str, tuple[Call, float]] = {}
-        self._traceparent = order.traceparent
 
     async def run(self) -> ToolOutcome:
         """Carry the panel out; every way in which it can go wrong but cancellation is a `ToolOutcome`."""
@@ -90,19 +90,18 @@ class PanelRun:
         if recorded := self._done.get(use.step_id):
             return _recorded_tool(recorded)
         self._recorder.tool_started(use)
-        span = spans.tool(use, self._order.run_id, self._order.traceparent)
-        self._traceparent = spans.traceparent(span) or self._order.traceparent
+        self._trace = PanelTrace(self._order)
         try:
             outcome = await self._drive()
         except asyncio.CancelledError:
             self._abandon("client")
             self._recorder.step_cancelled(use.step_id, "client", monotonic() - began)
-            spans.end_failed(span, Failure("cancelled", "client"))
+            self._trace.cancelled("client")
             raise
         except Exception as error:  # noqa: BLE001  # a bug in a panel costs the panel, not the run
             self._abandon("failed")
             outcome = broken(use.call.id, failure_of(error))
-        spans.end_tool(span, outcome)
+        self._trace.finished(outcome)
         await self._recorder.tool_ended(use, outcome, monotonic() - began)
         return outcome
 
@@ -120,6 +119,7 @@ class PanelRun:
         return step.value
 
     async def _fan_out(self, calls: tuple[Call, ...], policy: Collect) -> Collected:
+        self._trace.fans_out(policy)
         flying = await asyncio.gather(*(self._begin(call) for call in calls))
         return await collect(list(zip(calls, flying, strict=True)), policy, self._ended)
 
@@ -134,12 +134,17 @@ class PanelRun:
         if recorded := self._done.get(call.step_id):
             return Recorded(_outcome(call, recorded))
         self._recorder.call_started(call)
+        self._trace.begins(call)
         self._open[call.step_id] = (call, monotonic())
         return Attempts(call, self._plan(call), self._attempt, self._recorder)
 
     async def _attempt(self, call: Call) -> Pending:
-        model = self._order.workflow.models[call.model]
-        return await self._lanes.order(CallOrder(self._order.run_id, call, model, self._traceparent))
+        workflow = self._order.workflow
+        parent = self._trace.parent_of(call)
+        order = CallOrder(
+            self._order.run_id, call, workflow.models[call.model], parent, workflow=workflow.name
+        )
+        return Watched(await self._lanes.order(order), order)
 
     def _plan(self, call: Call) -> Plan:
         spec = self._order.workflow
@@ -154,6 +159,7 @@ class PanelRun:
 
     async def _ended(self, call: Call, outcome: Outcome) -> None:
         if self._open.pop(call.step_id, None):
+            self._trace.ends(call, outcome)
             await self._recorder.call_ended(outcome)
 
     def _abandon(self, reason: str) -> None:

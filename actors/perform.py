@@ -88,7 +88,7 @@ async def perform(model: ChatModel, order: CallOrder, stopped: Stopped) -> Outco
     """Make the call to its end, within its timeout, and return its outcome; never raises."""
     call = order.call
     hearing = Hearing(call)
-    span = spans.chat(call, order.model.model, order.run_id, order.traceparent)
+    span = spans.attempt(order)
     try:
         async with asyncio.timeout(call.timeout):
             async with aclosing(listen(model, hearing)) as items:

@@ -1,104 +1,160 @@
 """The spans of a run, in every process that takes part in it.
 
-Spans are started under an explicit W3C parent and ended explicitly: a run crosses processes, tasks and
-generators, where "the current span" would be somebody else's. Names and attributes come from `cluster.semconv`.
+Spans are started under an explicit W3C context (`telemetry.carrier`) and ended explicitly: a run crosses processes,
+tasks and generators, where "the current span" would be somebody else's. Names and attributes come from
+`cluster.semconv`. What belongs to a run or a step has its identity, so that a process that takes over from a killed
+one goes on with the same spans.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from time import time
+from typing import Any
+from urllib.parse import urlsplit
+
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
+from actors import span_contents
+from actors.models.sampling import defaults
+from actors.orders import CallOrder, PanelOrder
 from cluster import semconv, telemetry
 from workflows.answer import AnswerFinished, RunRequest
+from workflows.attempts import attempt_of
 from workflows.errors import Failure
-from workflows.flow import Answered, Call, Cancelled, Failed, Outcome, ToolOutcome, ToolUse
+from workflows.flow import Answered, Call, Cancelled, Failed, Outcome, ToolOutcome
 from workflows.messages import Usage
-from workflows.spec import WorkflowSpec
+from workflows.spec import ModelSpec, WorkflowSpec
+
+carrier = telemetry.carrier
+trace_id = telemetry.trace_id_of
 
 
 def server(method: str, route: str, parent: str) -> Span:
-    """The span of an HTTP request; `parent` is the client's own traceparent."""
-    return telemetry.tracer().start_span(
-        f"{method} {route}",
-        telemetry.continue_from(parent),
-        SpanKind.SERVER,
-        {"http.request.method": method, "http.route": route},
-    )
+    """The span of an HTTP request; `parent` is the client's own context."""
+    return telemetry.start(f"{method} {route}", parent, SpanKind.SERVER, semconv.server(method, route))
 
 
-def workflow(spec: WorkflowSpec, run: RunRequest) -> Span:
-    """The span of a whole run."""
-    return telemetry.tracer().start_span(
+def end_server(span: Span, status: int) -> None:
+    """End the span of an HTTP request; a status of 0: the client was gone before there was one."""
+    if status:
+        span.set_attributes(semconv.server_response(status))
+    if status >= semconv.HTTP_ERROR:
+        span.set_status(Status(StatusCode.ERROR))
+    span.end()
+
+
+def workflow(spec: WorkflowSpec, run: RunRequest, *, first_trace: str = "") -> Span:
+    """The span of a whole run.
+
+    A run that is taken up again, or goes on after its request was answered, has a trace of its own; `first_trace`
+    is the id of the one in which it began, to which this one links.
+    """
+    first = telemetry.link(first_trace, _identity(run.run_id)) if first_trace else None
+    return telemetry.start(
         semconv.workflow_span(spec.name),
-        telemetry.continue_from(run.traceparent),
-        SpanKind.INTERNAL,
-        semconv.workflow(run.virtual_model, run.run_id, protocol=run.protocol, stream=run.stream),
+        run.traceparent,
+        attributes=semconv.workflow(run.virtual_model, run.run_id, protocol=run.protocol, stream=run.stream),
+        identity=_identity(run.run_id),
+        links=[first] if first else (),
     )
 
 
-def chat(call: Call, model: str, run_id: str, parent: str) -> Span:
-    """The span of one LLM call to `model`, as the provider names it."""
-    sampling = call.request.sampling
-    return telemetry.tracer().start_span(
-        semconv.chat_span(model),
-        telemetry.continue_from(parent),
-        SpanKind.CLIENT,
-        semconv.chat_request(
-            model,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=sampling.max_tokens,
-            seed=sampling.seed,
-            stop=sampling.stop,
-            reasoning_effort=sampling.reasoning_effort,
-            output_type="json" if call.request.response_format else "text",
-        )
-        | semconv.step(call.step_id, call.kind, run_id=run_id, name=call.name, alias=call.model),
-    )
-
-
-def tool(use: ToolUse, run_id: str, parent: str) -> Span:
+def tool(order: PanelOrder) -> Span:
     """The span of one call of a mounted tool."""
-    return telemetry.tracer().start_span(
+    use, spec = order.use, order.workflow
+    mounted = spec.tools.get(use.tool)
+    span = telemetry.start(
         semconv.tool_span(use.tool),
-        telemetry.continue_from(parent),
-        SpanKind.INTERNAL,
-        semconv.tool(use.tool, use.call.id) | semconv.step(use.step_id, "tool", run_id=run_id),
+        order.traceparent,
+        attributes=semconv.tool(
+            use.tool,
+            use.call.id,
+            description=mounted.description if mounted else None,
+            workflow_name=spec.name,
+        )
+        | semconv.step(use.step_id, "tool", run_id=order.run_id),
+        identity=_identity(order.run_id, use.step_id),
+    )
+    if telemetry.captures_content():
+        span.set_attributes(semconv.content(arguments=use.call.arguments))
+    return span
+
+
+def agent(call: Call, run_id: str, workflow_name: str, parent: str) -> Span:
+    """The span of a branch or a synthesis, from its order to its outcome; its attempts belong under it."""
+    return telemetry.start(
+        semconv.agent_span(call.name),
+        parent,
+        attributes=semconv.agent(call.name, workflow_name=workflow_name)
+        | semconv.step(call.step_id, call.kind, run_id=run_id, name=call.name, alias=call.model),
+        identity=_identity(run_id, call.step_id),
     )
 
 
-def traceparent(span: Span) -> str:
-    """The W3C context that puts other spans under this one; empty when tracing is off."""
-    return telemetry.carrier(span)
+def turn(call: Call, model: ModelSpec, attempt: int, run_id: str, parent: str, *, workflow_name: str) -> Span:
+    """The span of one attempt at a turn of the main LLM."""
+    return _chat(
+        call,
+        model,
+        parent,
+        semconv.step(call.step_id, call.kind, run_id=run_id, name=call.name, alias=call.model)
+        | semconv.attempt(attempt),
+        workflow_name=workflow_name,
+    )
 
 
-def trace_id(span: Span) -> str:
-    """The trace's id in 32 hex digits; empty when tracing is off."""
-    return telemetry.trace_id_of(span)
+def attempt(order: CallOrder) -> Span:
+    """The span of one attempt of a branch or a synthesis, where it is made."""
+    return _attempt(order, time() - order.ordered_at)
+
+
+def lost(order: CallOrder, failure: Failure) -> None:
+    """The whole span of an attempt whose process was lost with it, from its order until now."""
+    span = _attempt(order, None, at=order.ordered_at)
+    _fail(span, failure)
+    span.end()
 
 
 def end(span: Span, outcome: Outcome) -> None:
-    """End the span of an LLM call."""
+    """End the span of one attempt."""
     if not span.is_recording():
         return
+    span.set_attributes(_usage(outcome.completion.usage if isinstance(outcome, Answered) else outcome.usage))
     match outcome:
-        case Answered(completion=completion):
+        case Answered(completion=completion, first_token_seconds=first):
             span.set_attributes(
                 semconv.chat_response(
                     model=completion.model,
                     response_id=completion.response_id,
                     finish_reason=completion.finish_reason,
-                    first_chunk_seconds=outcome.first_token_seconds,
+                    first_chunk_seconds=first,
                     cost_usd=completion.cost_usd,
                 )
-                | _usage(completion.usage)
             )
-        case Failed(failure=failure, usage=usage):
-            _mark(span, failure)
-            span.set_attributes(_usage(usage))
-        case Cancelled(reason=reason, usage=usage):
-            span.add_event("cancelled", {"stellarator.reason": reason})
-            span.set_attributes(_usage(usage) | semconv.error("cancelled"))
+            if first is not None:
+                began = time() - outcome.seconds
+                span.add_event(semconv.FIRST_TOKEN, timestamp=int((began + first) * 1e9))
+            if telemetry.captures_content():
+                span.set_attributes(span_contents.answered(completion.message))
+        case Failed(failure=failure):
+            _fail(span, failure)
+        case Cancelled(reason=reason):
+            _cancel(span, reason)
+    span.end()
+
+
+def end_agent(span: Span, outcome: Outcome) -> None:
+    """End the span of a branch or a synthesis. Its tokens are those of its attempts."""
+    if span.is_recording():
+        span.set_attributes({"stellarator.attempts": 1 + len(outcome.tried)})
+        match outcome:
+            case Failed(failure=failure):
+                _fail(span, failure)
+            case Cancelled(reason=reason):
+                _cancel(span, reason)
+            case Answered(first_token_seconds=first):
+                span.set_attributes(semconv.chat_response(first_chunk_seconds=first))
     span.end()
 
 
@@ -117,20 +173,28 @@ def end_tool(span: Span, outcome: ToolOutcome) -> None:
             failed=len(asked) - ends.count("") - stopped,
             cancelled=stopped,
             ended_by=outcome.detail.get("ended_by"),
+            input_tokens=outcome.usage.input_tokens,
+            output_tokens=outcome.usage.output_tokens,
+            cost_usd=outcome.cost_usd,
         )
-        | _usage(outcome.usage)
     )
+    if telemetry.captures_content():
+        span.set_attributes(semconv.content(result=outcome.result.text))
     if outcome.status == "failed":
-        span.set_status(Status(StatusCode.ERROR))
+        _fail(span, Failure(str(outcome.detail.get("failure") or "panel_failed"), ""))
     span.end()
 
 
-def end_workflow(span: Span, finished: AnswerFinished) -> None:
-    """End the span of a run that was answered."""
+def end_workflow(span: Span, finished: AnswerFinished, first_token_seconds: float | None) -> None:
+    """End the span of a run that was answered; `first_token_seconds` is when its client saw something."""
     if span.is_recording():
         span.set_attributes(
             _usage(finished.total_usage)
-            | semconv.chat_response(finish_reason=finished.finish_reason, cost_usd=finished.cost_usd)
+            | semconv.chat_response(
+                finish_reason=finished.finish_reason,
+                cost_usd=finished.cost_usd,
+                first_chunk_seconds=first_token_seconds,
+            )
             | {"stellarator.panel.status": finished.panel}
         )
     span.end()
@@ -138,13 +202,98 @@ def end_workflow(span: Span, finished: AnswerFinished) -> None:
 
 def end_failed(span: Span, failure: Failure) -> None:
     """End a span with an error."""
-    _mark(span, failure)
+    _fail(span, failure)
     span.end()
 
 
-def _mark(span: Span, failure: Failure) -> None:
+def end_cancelled(span: Span, reason: str) -> None:
+    """End a span of something that was stopped: no answer, and no error either."""
+    _cancel(span, reason)
+    span.end()
+
+
+def credited(run_id: str, step_id: str, attribution: Mapping[str, Any], parent: str, began: float) -> None:
+    """The whole span of working out what a panel's branches contributed: in the run's trace, after its end.
+
+    `attribution` is `workflows.attribution.Attribution` as JSON; `began` is Unix time in seconds.
+    """
+    attributes = semconv.step(step_id, "credit", run_id=run_id)
+    for each in attribution["contributions"]:
+        attributes |= semconv.contribution(
+            each["branch"], synthesis=each["synthesis"], answer=each["answer"], unique=each["unique"]
+        )
+    telemetry.start(semconv.credit_span(step_id), parent, attributes=attributes, at=began).end()
+
+
+def _attempt(order: CallOrder, queued: float | None, *, at: float | None = None) -> Span:
+    call = order.call
+    step_id, number, hedge = attempt_of(call.step_id)
+    return _chat(
+        call,
+        order.model,
+        order.traceparent,
+        semconv.step(step_id, call.kind, run_id=order.run_id, name=call.name, alias=call.model)
+        | semconv.attempt(number, hedge=hedge, queued_seconds=None if queued is None else max(0.0, queued)),
+        workflow_name=order.workflow,
+        agent_name=call.name,
+        identity=_identity(order.run_id, f"{call.step_id}/call"),
+        at=at,
+    )
+
+
+def _chat(
+    call: Call,
+    model: ModelSpec,
+    parent: str,
+    own: semconv.Attributes,
+    *,
+    workflow_name: str,
+    agent_name: str = "",
+    identity: str = "",
+    at: float | None = None,
+) -> Span:
+    sampling = call.request.sampling.over(defaults(model))
+    server = urlsplit(model.base_url or "")
+    span = telemetry.start(
+        semconv.chat_span(model.model),
+        parent,
+        SpanKind.CLIENT,
+        semconv.chat_request(
+            model.model,
+            workflow_name=workflow_name,
+            agent_name=agent_name,
+            server_address=server.hostname,
+            server_port=server.port,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            seed=sampling.seed,
+            stop=sampling.stop,
+            reasoning_effort=sampling.reasoning_effort,
+            output_type="json" if call.request.response_format else "text",
+            stream=True,
+        )
+        | own,
+        identity=identity,
+        at=at,
+    )
+    if telemetry.captures_content():
+        span.set_attributes(span_contents.asked(call.request.messages))
+    return span
+
+
+def _identity(run_id: str, step_id: str = "") -> str:
+    return f"{run_id}/{step_id}"
+
+
+def _fail(span: Span, failure: Failure) -> None:
     span.set_attributes(semconv.error(failure.code))
     span.set_status(Status(StatusCode.ERROR, failure.code))
+
+
+def _cancel(span: Span, reason: str) -> None:
+    span.set_attributes(semconv.error("cancelled"))
+    span.add_event(semconv.CANCELLED, {"stellarator.reason": reason})
 
 
 def _usage(usage: Usage) -> semconv.Attributes:

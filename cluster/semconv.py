@@ -3,12 +3,16 @@
 The GenAI conventions are in the middle of a rename. Where the released line (1.37 to 1.41, which Jaeger,
 Phoenix, Langfuse and MLflow read) and the coming one differ, both spellings are set. Money has no standard name.
 
-    invoke_workflow fusion-review            INTERNAL
-      chat anthropic/claude-opus-4.8         CLIENT     the main LLM decides
-      execute_tool problem_review            INTERNAL
-        chat gemini/gemini-3-flash           CLIENT     one per branch
-        chat openai/gpt-5.5                  CLIENT     synthesis
-      chat anthropic/claude-opus-4.8         CLIENT     the answer
+    POST /v1/chat/completions                  SERVER
+      invoke_workflow fusion-review            INTERNAL
+        chat anthropic/claude-opus-4.8         CLIENT     the main LLM decides
+        execute_tool problem_review            INTERNAL   events: quorum reached, straggler cancelled, ...
+          invoke_agent broad                   INTERNAL   one per branch, from its order to its outcome
+            chat gemini/gemini-3-flash         CLIENT     one per attempt: retries, fallbacks and hedges
+          invoke_agent synthesis               INTERNAL
+            chat openai/gpt-5.5                CLIENT
+        chat anthropic/claude-opus-4.8         CLIENT     the answer
+        credit problem_review.1                INTERNAL   after the answer: what each branch contributed
 
 Every function leaves out what it is not told (None). No attribute carries content except those of `content`,
 which is to be called only when `telemetry.captures_content()`.
@@ -22,6 +26,17 @@ from typing import Any, TypeAlias
 
 Value: TypeAlias = str | bool | int | float | Sequence[str]
 Attributes: TypeAlias = dict[str, Value]
+
+HTTP_ERROR = 500
+"""From this status on it is the server's fault."""
+
+QUORUM_REACHED = "stellarator.quorum.reached"
+STRAGGLER_CANCELLED = "stellarator.straggler.cancelled"
+GATE_DECIDED = "stellarator.gate.decided"
+SYNTHESIS_REPAIR = "stellarator.synthesis.repair"
+PANEL_DEGRADED = "stellarator.panel.degraded"
+CANCELLED = "stellarator.cancelled"
+FIRST_TOKEN = "stellarator.first_token"  # noqa: S105  # a token of a model
 
 _PROVIDERS = {
     "anthropic": "anthropic",
@@ -53,6 +68,16 @@ def chat_span(model: str) -> str:
     return f"chat {model}"
 
 
+def agent_span(name: str) -> str:
+    """The name of the span of a branch or a synthesis, which holds its attempts."""
+    return f"invoke_agent {name}"
+
+
+def credit_span(step_id: str) -> str:
+    """The name of the span under which it was worked out what a panel's branches contributed."""
+    return f"credit {step_id}"
+
+
 def tool_span(tool: str) -> str:
     """The name of a mounted tool's span."""
     return f"execute_tool {tool}"
@@ -66,6 +91,17 @@ def provider_name(model: str) -> str:
     """
     prefix, slash, _ = model.partition("/")
     return _PROVIDERS.get(prefix, prefix) if slash else "openai"
+
+
+def server(method: str, route: str) -> Attributes:
+    """Of an HTTP request."""
+    return {"http.request.method": method, "http.route": route, "url.path": route}
+
+
+def server_response(status: int) -> Attributes:
+    """Of an HTTP response; a server's error is named by its status."""
+    failed = {"error.type": str(status)} if status >= HTTP_ERROR else {}
+    return {"http.response.status_code": status, **failed}
 
 
 def workflow(
@@ -89,6 +125,9 @@ def chat_request(
     *,
     provider: str | None = None,
     workflow_name: str | None = None,
+    agent_name: str | None = None,
+    server_address: str | None = None,
+    server_port: int | None = None,
     temperature: float | None = None,
     top_p: float | None = None,
     max_tokens: int | None = None,
@@ -103,7 +142,10 @@ def chat_request(
         {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": provider or provider_name(model),
-            "gen_ai.agent.name": workflow_name,
+            "gen_ai.workflow.name": workflow_name or None,
+            "gen_ai.agent.name": agent_name or workflow_name or None,
+            "server.address": server_address,
+            "server.port": server_port,
             "gen_ai.request.model": model,
             "gen_ai.request.temperature": temperature,
             "gen_ai.request.top_p": top_p,
@@ -171,7 +213,41 @@ def tool(
             "gen_ai.tool.type": "function",
             "gen_ai.tool.call.id": call_id,
             "gen_ai.tool.description": description or None,
+            "gen_ai.workflow.name": workflow_name,
             "gen_ai.agent.name": workflow_name,
+        }
+    )
+
+
+def agent(name: str, *, workflow_name: str | None = None) -> Attributes:
+    """Of a branch or a synthesis: an LLM with a task and a prompt of its own."""
+    return _present(
+        {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": name,
+            "gen_ai.workflow.name": workflow_name,
+        }
+    )
+
+
+def attempt(number: int, *, hedge: bool = False, queued_seconds: float | None = None) -> Attributes:
+    """Our own: which try of a step this is, 1 for the first; `queued_seconds` from its order to its start."""
+    return _present(
+        {
+            "stellarator.attempt.number": number,
+            "stellarator.attempt.hedge": hedge or None,
+            "stellarator.queued.seconds": queued_seconds,
+        }
+    )
+
+
+def contribution(branch: str, *, synthesis: float | None, answer: float, unique: float) -> Attributes:
+    """Our own: a branch's share of the synthesis and of the answer, and how much only it said; 0 to 1."""
+    return _present(
+        {
+            f"stellarator.contribution.{branch}.synthesis": synthesis,
+            f"stellarator.contribution.{branch}.answer": answer,
+            f"stellarator.contribution.{branch}.unique": unique,
         }
     )
 
@@ -186,15 +262,28 @@ def step(
             "stellarator.step.id": step_id,
             "stellarator.step.kind": kind,
             "stellarator.step.name": name,
+            "stellarator.branch": name if kind == "branch" else None,
             "stellarator.model.alias": alias,
         }
     )
 
 
 def panel(
-    status: str, *, started: int, answered: int, failed: int, cancelled: int, ended_by: str | None = None
+    status: str,
+    *,
+    started: int,
+    answered: int,
+    failed: int,
+    cancelled: int,
+    ended_by: str | None = None,
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+    cost_usd: float | None = None,
 ) -> Attributes:
-    """Our own: what became of a panel. ``started = answered + failed + cancelled``."""
+    """Our own: what became of a panel. ``started = answered + failed + cancelled``.
+
+    Its tokens do not have the standard's names: whoever adds those up over all spans counts model calls only.
+    """
     return _present(
         {
             "stellarator.panel.status": status,
@@ -203,6 +292,9 @@ def panel(
             "stellarator.panel.failed": failed,
             "stellarator.panel.cancelled": cancelled,
             "stellarator.panel.ended_by": ended_by,
+            "stellarator.panel.input_tokens": input_tokens,
+            "stellarator.panel.output_tokens": output_tokens,
+            "stellarator.cost.usd": cost_usd,
         }
     )
 
@@ -217,8 +309,13 @@ def content(
     input_messages: Iterable[Mapping[str, Any]] = (),
     output_messages: Iterable[Mapping[str, Any]] = (),
     system: str | None = None,
+    arguments: str | None = None,
+    result: str | None = None,
 ) -> Attributes:
-    """Prompts and answers, opt-in. A message is ``{"role": ..., "parts": [{"type": "text", "content": ...}]}``."""
+    """Prompts and answers, opt-in. A message is ``{"role": ..., "parts": [{"type": "text", "content": ...}]}``.
+
+    `arguments` and `result` are a tool's.
+    """
     given, got = list(input_messages), list(output_messages)
     instructions = [{"type": "text", "content": system}] if system else None
     return _present(
@@ -226,6 +323,8 @@ def content(
             "gen_ai.input.messages": _json(given) if given else None,
             "gen_ai.output.messages": _json(got) if got else None,
             "gen_ai.system_instructions": _json(instructions) if instructions else None,
+            "gen_ai.tool.call.arguments": arguments,
+            "gen_ai.tool.call.result": result,
         }
     )
 

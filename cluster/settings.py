@@ -50,6 +50,7 @@ class Settings:
         progress: whether streams tell how a panel is doing, when their request says nothing about it.
         log_level: of our own loggers.
         metrics_port: where a local Ray serves its metrics and ours to Prometheus, on loopback; None: nowhere.
+        jaeger_url: of Jaeger's page, without a slash at the end, for the addresses of traces; empty: not told.
     """
 
     home: Path
@@ -64,6 +65,7 @@ class Settings:
     progress: bool = True
     log_level: str = "WARNING"
     metrics_port: int | None = None
+    jaeger_url: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -89,6 +91,7 @@ class Settings:
             progress=_choice(env, "STELLARATOR_PROGRESS", ("on", "off"), "on") == "on",
             log_level=_choice(env, "STELLARATOR_LOG_LEVEL", LOG_LEVELS, "WARNING"),
             metrics_port=_number(env, "STELLARATOR_METRICS_PORT", 0, 0, 65535) or None,
+            jaeger_url=_web_address(env, "STELLARATOR_JAEGER_URL"),
         )
 
     def folder(self, *parts: str) -> Path:
@@ -196,6 +199,7 @@ def worker_environment(settings: Settings, environ: Mapping[str, str] | None = N
         "STELLARATOR_MAX_BODY_BYTES": str(settings.max_body_bytes),
         "STELLARATOR_PROGRESS": "on" if settings.progress else "off",
         "STELLARATOR_LOG_LEVEL": settings.log_level,
+        "STELLARATOR_JAEGER_URL": settings.jaeger_url,
         **{name: value for name, value in env.items() if name.startswith("OTEL_")},
     }
     if settings.api_key:
@@ -293,6 +297,13 @@ def _existing_file(env: Mapping[str, str], name: str) -> Path | None:
     if not path.is_file():
         raise SetupError(f"{name} is `{text}`, which is not a file. Set it to the file, or unset it.")
     return path
+
+
+def _web_address(env: Mapping[str, str], name: str) -> str:
+    text = _text(env, name) or ""
+    if text and not text.startswith(("http://", "https://")):
+        raise SetupError(f"{name} is `{text}`; set it to an address that begins with http:// or https://.")
+    return text.rstrip("/")
 
 
 def _text(env: Mapping[str, str], name: str) -> str | None:

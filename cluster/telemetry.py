@@ -1,36 +1,46 @@
 """Traces over OTLP, one exporter per process, with the context carried across Ray by hand.
 
     setup("coordinator")                              # once per process; does nothing without an endpoint
-    with tracer().start_as_current_span(name, continue_from(traceparent)):
-        lane.call(..., carrier())                     # a W3C traceparent, or "" when there is no span
+    span = start(name, parent, identity=f"{run_id}/{step_id}")
+    lane.call(..., carrier(span))                     # a W3C traceparent, or "" when there is no span
 
 Ray's own tracing hook is unmaintained and breaks streaming actor methods, so the context travels as an
-argument. The provider is ours alone and never the global one: FastAPI, Serve and LiteLLM trace into the global
+argument: a W3C ``traceparent``, with a ``tracestate`` behind a blank when the client sent one. Baggage is not
+carried on: it is the client's, and nothing here reads it. The provider is ours alone and never the global one: FastAPI, Serve and LiteLLM trace into the global
 provider once there is one, with names and contents that nobody asked for.
 
+A span may have an identity, from which its id is made. Whoever starts the same step again, because the process that
+did it first was killed, starts the same span again, so what was begun below the lost one is no orphan.
+
 A collector that is down costs a bounded queue and one warning; runs never wait for it. Spans leave a process
-after at most 0.3 s, but Ray ends its workers without notice: call `flush` before an actor is killed.
+after at most 0.3 s, but Ray ends its workers without notice: call `flush` before an actor is killed. Sampling is the
+SDK's: parent-based, or what OTEL_TRACES_SAMPLER says.
 """
 
 from __future__ import annotations
 
 import atexit
+import hashlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opentelemetry import context, trace
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from cluster.resource import resource
+from cluster.semconv import Value
 from cluster.settings import TelemetrySettings
 from cluster.within import within
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 SCHEDULE_DELAY_MS = 300
 EXPORT_TIMEOUT_S = 3.0
@@ -39,6 +49,7 @@ EXIT_TIMEOUT_S = 2.0
 _log = logging.getLogger(__name__)
 _propagator = TraceContextTextMapPropagator()
 _silent = trace.NoOpTracer()
+_next_id: ContextVar[int] = ContextVar("stellarator_next_span_id", default=0)
 
 
 @dataclass(slots=True)
@@ -48,6 +59,7 @@ class _Process:
     provider: TracerProvider | None = None
     tracer: trace.Tracer = _silent
     content: bool = False
+    undelivered: bool = False
 
 
 _process = _Process()
@@ -82,36 +94,89 @@ def captures_content() -> bool:
     return _process.content
 
 
-def carrier(span: trace.Span | None = None) -> str:
-    """A span (the current one, when left out) as a W3C ``traceparent``; empty when there is none."""
+def start(
+    name: str,
+    parent: str,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Mapping[str, Value] | None = None,
+    *,
+    identity: str = "",
+    at: float | None = None,
+    links: Sequence[Link] = (),
+) -> Span:
+    """Start a span, to be ended by whoever holds it.
+
+    Args:
+        name: of the span.
+        parent: the carrier of the span that it belongs under; empty starts a trace of its own.
+        kind: as OpenTelemetry has them.
+        attributes: known from the start, so that samplers see them.
+        identity: what this span is of. The same identity gets the same span id, in any process; empty: by chance.
+        at: Unix time in seconds at which it began; None: now.
+        links: to spans of other traces.
+    """
+    token = _next_id.set(_id_of(identity) if identity else 0)
+    try:
+        return _process.tracer.start_span(
+            name,
+            continue_from(parent),
+            kind,
+            attributes,
+            links=links,
+            start_time=None if at is None else int(at * 1e9),
+        )
+    finally:
+        _next_id.reset(token)
+
+
+def link(trace_id: str, identity: str) -> Link | None:
+    """A link to the span of that identity in another trace (32 hex digits); None when there is no such trace."""
+    try:
+        number = int(trace_id, 16)
+    except ValueError:
+        return None
+    there = SpanContext(number, _id_of(identity), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    return Link(there) if there.is_valid else None
+
+
+def carrier(span: Span | None = None) -> str:
+    """The W3C context of a span (the current one, when left out), as an argument; empty when there is none."""
     at = (span or trace.get_current_span()).get_span_context()
     if not at.is_valid:
         return ""
-    return f"00-{at.trace_id:032x}-{at.span_id:016x}-{at.trace_flags:02x}"
+    parent = f"00-{at.trace_id:032x}-{at.span_id:016x}-{at.trace_flags:02x}"
+    return f"{parent} {at.trace_state.to_header()}" if at.trace_state else parent
 
 
-def trace_id_of(span: trace.Span | None = None) -> str:
+def trace_id_of(span: Span | None = None) -> str:
     """The trace's id of a span (the current one), 32 hex digits, as Jaeger shows it; empty when there is none."""
     at = (span or trace.get_current_span()).get_span_context()
     return f"{at.trace_id:032x}" if at.is_valid else ""
 
 
-def continue_from(traceparent: str) -> context.Context:
-    """The context to start a span in: a child of `traceparent`, or of the current span when it is empty or bad."""
+def continue_from(parent: str) -> context.Context:
+    """The context to start a span in: a child of what `carrier` wrote, or of the current span when that is bad."""
     current = context.get_current()
-    return _propagator.extract({"traceparent": traceparent}, current) if traceparent else current
+    traceparent, _, tracestate = parent.partition(" ")
+    carried = {"traceparent": traceparent, "tracestate": tracestate}
+    return _propagator.extract(carried, current) if traceparent else current
 
 
 def flush(timeout: float = EXIT_TIMEOUT_S) -> bool:
-    """Send the spans that ended so far; whether that was done within `timeout` seconds."""
+    """Send the spans that ended so far; whether that was done within `timeout` seconds.
+
+    Does not wait for a collector that did not take the last spans either.
+    """
     provider = _process.provider
+    if provider is not None and _process.undelivered:
+        return False
     return provider is None or within(timeout, provider.force_flush)
 
 
 def shutdown(timeout: float = EXIT_TIMEOUT_S) -> None:
     """Send what is left, for at most `timeout` seconds, and stop exporting. Runs by itself at exit."""
     provider, _process.provider = _process.provider, None
-    _process.tracer, _process.content = _silent, False
+    _process.tracer, _process.content, _process.undelivered = _silent, False, False
     if provider is not None:
         within(timeout, provider.shutdown)
         atexit.unregister(shutdown)
@@ -121,10 +186,27 @@ def _provider(service: str, settings: TelemetrySettings) -> TracerProvider:
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415  # 0.1 s that only traced processes pay
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415  # the same
 
-    provider = TracerProvider(resource=resource(service, settings), shutdown_on_exit=False)
+    provider = TracerProvider(
+        resource=resource(service, settings), shutdown_on_exit=False, id_generator=_ids()
+    )
     exporter = _one_warning(_exporter(settings))
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=SCHEDULE_DELAY_MS))
     return provider
+
+
+def _ids() -> IdGenerator:
+    """Chance, but for spans that have an identity."""
+    from opentelemetry.sdk.trace.id_generator import RandomIdGenerator  # noqa: PLC0415  # see _provider
+
+    class Ids(RandomIdGenerator):
+        def generate_span_id(self) -> int:
+            return _next_id.get() or super().generate_span_id()
+
+    return Ids()
+
+
+def _id_of(identity: str) -> int:
+    return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest(), "big") or 1
 
 
 def _exporter(settings: TelemetrySettings) -> SpanExporter:
@@ -151,7 +233,8 @@ def _one_warning(inner: SpanExporter) -> SpanExporter:
 
         def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
             result = inner.export(spans)
-            if result is not SpanExportResult.SUCCESS and self.unsaid.acquire(blocking=False):
+            _process.undelivered = result is not SpanExportResult.SUCCESS
+            if _process.undelivered and self.unsaid.acquire(blocking=False):
                 _log.warning(
                     "Traces cannot be delivered and are dropped until they can be; runs go on. "
                     "Check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL."

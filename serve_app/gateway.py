@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from time import time
 from typing import Any
 
@@ -17,7 +16,6 @@ from ray import serve
 from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 
-from actors import spans
 from actors.runs.errors import translated
 from actors.runs.parts import connect
 from cluster import observability, roles
@@ -29,13 +27,6 @@ from serve_app.web import web_app
 from workflows.answer import AnswerEvent, RunRequest
 from workflows.errors import Overloaded, ReplicaLost, UnknownVirtualModel
 from workflows.spec import WorkflowSpec
-
-ROUTES = {
-    "openai_chat": "/v1/chat/completions",
-    "openai_responses": "/v1/responses",
-    "anthropic_messages": "/v1/messages",
-}
-"""The path of each protocol, for the name of the request's span."""
 
 
 class RayHost:
@@ -67,16 +58,11 @@ class RayHost:
     async def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Run it, here or where it lives."""
         self.workflow(run.virtual_model)
-        span = spans.server("POST", ROUTES.get(run.protocol, run.protocol), run.traceparent)
-        run = replace(run, traceparent=spans.traceparent(span))
         model = self._shared.get(run.virtual_model)
         events = model.answer(run) if model else _remote(self._dedicated[run.virtual_model], run)
-        try:
-            async with aclosing(events):
-                async for event in events:
-                    yield event
-        finally:
-            span.end()
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
 
 async def _remote(handle: DeploymentHandle[Any], run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
@@ -108,7 +94,7 @@ class Gateway:
     def __serve_build_asgi_app__(self) -> FastAPI:  # Serve's hook for an app that needs handles
         key, _ = ensure_key(key_file(self._settings), self._settings.api_key)
         limits = Limits(max_body_bytes=self._settings.max_body_bytes, progress=self._settings.progress)
-        return web_app(self._host, self._records, key, limits)
+        return web_app(self._host, self._records, key, limits, self._settings.jaeger_url)
 
 
 gateway: serve.Deployment = serve.deployment(**roles.GATEWAY.options())(Gateway)

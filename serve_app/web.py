@@ -24,6 +24,7 @@ from serve_app.protocols.anthropic_messages.routes import messages_router
 from serve_app.protocols.models import models_router
 from serve_app.protocols.openai_chat.routes import chat_router
 from serve_app.protocols.openai_responses.routes import responses_router
+from serve_app.tracing import Traced
 from workflows.errors import StellaratorError
 
 OPEN_PATHS = ("/healthz", "/docs", "/openapi.json")
@@ -38,8 +39,11 @@ CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that did not wait; nobody is left to read it."""
 
 
-def web_app(host: Host, records: Records, key: str, limits: Limits) -> FastAPI:
-    """Build the application in front of `host` and `records`; every path but `OPEN_PATHS` needs `key`."""
+def web_app(host: Host, records: Records, key: str, limits: Limits, jaeger_url: str = "") -> FastAPI:
+    """Build the application in front of `host` and `records`; every path but `OPEN_PATHS` needs `key`.
+
+    `jaeger_url` is where Jaeger's page shows the traces; empty: nobody knows.
+    """
     app = FastAPI(
         title="Stellarator",
         description="Publishes a panel of models as one model.",
@@ -50,6 +54,7 @@ def web_app(host: Host, records: Records, key: str, limits: Limits) -> FastAPI:
         middleware=[
             Middleware(Identity),
             Middleware(Locked, key=key, free=OPEN_PATHS),
+            Middleware(Traced, jaeger_url=jaeger_url),
             Middleware(BodyLimit, max_bytes=limits.max_body_bytes),
         ],
         exception_handlers={
@@ -67,7 +72,7 @@ def web_app(host: Host, records: Records, key: str, limits: Limits) -> FastAPI:
         messages_router(host, limits),
         models_router(host),
         api_models_router(host),
-        api_runs_router(records, limits),
+        api_runs_router(records, limits, jaeger_url),
     ):
         app.include_router(router, dependencies=asks_for_key, responses=_FAILURES)
     app.add_api_route("/healthz", _healthz, methods=["GET"], tags=["Health"])

@@ -72,6 +72,7 @@ def product() -> Iterator[Product]:
             "STELLARATOR_API_KEY": KEY,
             "STELLARATOR_PORT": str(free_port()),
             "STELLARATOR_METRICS_PORT": str(free_port()),
+            "STELLARATOR_JAEGER_URL": "http://jaeger.test/",
         }
     )
     try:

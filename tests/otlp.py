@@ -33,6 +33,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     add_TraceServiceServicer_to_server,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
 PATIENCE_S = 30.0
 _CUMULATIVE = 2
@@ -40,7 +41,7 @@ _CUMULATIVE = 2
 
 @dataclass(frozen=True, slots=True)
 class ReceivedSpan:
-    """A span as it came over the wire; ids are hex, `parent_id` is empty for a root."""
+    """A span as it came over the wire; ids are hex, `parent_id` is empty for a root, times are Unix seconds."""
 
     name: str
     trace_id: str
@@ -51,6 +52,15 @@ class ReceivedSpan:
     attributes: dict[str, Any]
     resource: dict[str, Any]
     scope: str
+    began: float
+    ended: float
+    events: tuple[tuple[str, dict[str, Any]], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    trace_state: str = ""
+
+    def happened(self, event: str) -> list[dict[str, Any]]:
+        """The attributes of the events of that name."""
+        return [attributes for name, attributes in self.events if name == event]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +136,7 @@ class Receiver:
 
     def receive(self, request: ExportTraceServiceRequest) -> None:
         with self._news:
-            self._spans.extend(_spans(request))
+            self._spans.extend(read(request.resource_spans))
             self._news.notify_all()
 
 
@@ -210,8 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def _spans(request: ExportTraceServiceRequest) -> Iterable[ReceivedSpan]:
-    for group in request.resource_spans:
+def read(groups: Iterable[ResourceSpans]) -> Iterable[ReceivedSpan]:
+    """The spans in OTLP's own shape, which is also what Jaeger's query API answers in."""
+    for group in groups:
         resource = _attributes(group.resource.attributes)
         for scope in group.scope_spans:
             for span in scope.spans:
@@ -225,6 +236,11 @@ def _spans(request: ExportTraceServiceRequest) -> Iterable[ReceivedSpan]:
                     attributes=_attributes(span.attributes),
                     resource=resource,
                     scope=scope.scope.name,
+                    began=span.start_time_unix_nano / 1e9,
+                    ended=span.end_time_unix_nano / 1e9,
+                    events=tuple((event.name, _attributes(event.attributes)) for event in span.events),
+                    links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
+                    trace_state=span.trace_state,
                 )
 
 

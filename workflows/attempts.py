@@ -57,6 +57,18 @@ def next_attempt(
     return Attempt(last.number + 1, left[0]) if left else None
 
 
+def attempt_step(step_id: str, number: int, *, hedge: bool = False) -> str:
+    """The step id of one attempt of a call: ``panel.1/broad``, then ``panel.1/broad#2``; of its copy ``...#2~``."""
+    plain = step_id if number == 1 else f"{step_id}#{number}"
+    return f"{plain}~" if hedge else plain
+
+
+def attempt_of(attempt_id: str) -> tuple[str, int, bool]:
+    """What `attempt_step` was given."""
+    step_id, _, number = attempt_id.removesuffix("~").partition("#")
+    return step_id, int(number or 1), attempt_id.endswith("~")
+
+
 def hedge_model(models: Sequence[str], attempt: Attempt) -> str:
     """Where a second copy of a slow call goes: the next fallback, or the same model when there is none."""
     left = models[models.index(attempt.model) + 1 :]

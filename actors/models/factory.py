@@ -17,11 +17,11 @@ from actors.models.measured import Measured
 from actors.models.openai_compatible.client import OpenAICompatibleModel
 from actors.models.openai_compatible.pool import connection_pool
 from actors.models.pricing import prices
+from actors.models.sampling import defaults
 from actors.models.scripted.client import ScriptedModel
 from actors.models.scripted.script import Script
 from actors.models.wrappers import Priced, WithDefaults
 from workflows.errors import SetupInvalid
-from workflows.messages import Sampling
 from workflows.spec import ModelSpec
 
 
@@ -91,18 +91,6 @@ class ModelFactory:
                 f"{spec.api_key_env}, which is not set where the model is called."
             )
         return key
-
-
-def defaults(spec: ModelSpec) -> Sampling:
-    """The parameters that the workflow gives a model."""
-    return Sampling(
-        temperature=spec.temperature,
-        top_p=spec.top_p,
-        max_tokens=spec.max_tokens,
-        seed=spec.seed,
-        reasoning_effort=spec.reasoning_effort,
-        extra=spec.extra,
-    )
 
 
 def load_litellm() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextvars import Context
 
+from actors.runs.errors import translated
 from actors.runs.handles import Handle
+from workflows.errors import ClusterError
 
 
 class RemoteCredits:
@@ -13,7 +15,12 @@ class RemoteCredits:
     def __init__(self, actor: Handle) -> None:
         self._actor = actor
 
-    def credit(self, run_id: str) -> None:
+    def credit(self, run_id: str, traceparent: str) -> None:
         """Have a finished run credited, sometime soon; nobody waits for it."""
         # In an empty context: else Ray takes it for a child of the client's request and cancels it with that.
-        Context().run(self._actor.credit.remote, run_id)
+        Context().run(self._actor.credit.remote, run_id, traceparent)
+
+    async def close(self) -> None:
+        """Have it send its last spans."""
+        async with translated(ClusterError):
+            await self._actor.close.remote()

@@ -72,7 +72,10 @@ async def close() -> None:
     lanes = await _supervisor_actor().lanes.remote("light", create=False)
     lanes |= await _supervisor_actor().lanes.remote("litellm", create=False)
     await asyncio.gather(
-        cluster.panels.close(), *(lane.close.remote() for lane in lanes.values()), return_exceptions=True
+        cluster.panels.close(),
+        cluster.crediting.close(),
+        *(lane.close.remote() for lane in lanes.values()),
+        return_exceptions=True,
     )
     await cluster.journal.close()
 

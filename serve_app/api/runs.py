@@ -14,6 +14,7 @@ from serve_app.bodies import Json, compact
 from serve_app.errors import fault_of, openai_envelope
 from serve_app.hosting import Limits, Records
 from serve_app.sse import EventStream, frame
+from serve_app.trace_links import trace_url
 from workflows.errors import RunNotFound
 from workflows.events import ENDINGS, Event, event_adapter
 from workflows.replay import RunStatus, RunSummary, run_view, to_json
@@ -24,7 +25,7 @@ PATIENCE_SECONDS = 1.0
 """How long a run may be unknown: its id reaches the client a moment before its first event is stored."""
 
 
-def api_runs_router(records: Records, limits: Limits) -> APIRouter:
+def api_runs_router(records: Records, limits: Limits, jaeger_url: str = "") -> APIRouter:
     """The routes in front of the journal."""
     router = APIRouter(tags=["Stellarator"], prefix="/api/runs")
 
@@ -38,7 +39,7 @@ def api_runs_router(records: Records, limits: Limits) -> APIRouter:
     ) -> Response:
         """Runs, newest first: of one virtual model, with one status, since a Unix time, before a run's id."""
         query = RunQuery(virtual_model=virtual_model, status=status, since=since, before=before, limit=limit)
-        return Json({"runs": [_line(summary) for summary in await records.runs(query)]})
+        return Json({"runs": [_line(summary, jaeger_url) for summary in await records.runs(query)]})
 
     @router.get("/{run_id}", response_model=None)
     async def show_run(run_id: str) -> Response:
@@ -46,7 +47,8 @@ def api_runs_router(records: Records, limits: Limits) -> APIRouter:
         events = await records.events(run_id)
         if not events:
             raise RunNotFound(run_id)
-        return Json(to_json(run_view(events)))
+        view = run_view(events)
+        return Json({**to_json(view), "trace_url": trace_url(jaeger_url, view.trace_id)})
 
     @router.get(
         "/{run_id}/events",
@@ -105,5 +107,6 @@ def _error_frame(error: Exception, request_id: str) -> bytes:
     return frame(compact(openai_envelope(fault_of(error, request_id))), event="error")
 
 
-def _line(summary: RunSummary) -> dict[str, Any]:
-    return {**asdict(summary), "seconds": summary.seconds}
+def _line(summary: RunSummary, jaeger_url: str) -> dict[str, Any]:
+    known = {**asdict(summary), "seconds": summary.seconds}
+    return {**known, "trace_url": trace_url(jaeger_url, summary.trace_id)}

@@ -17,6 +17,7 @@ from serve_app.cli.render.contribution import supported, told
 from serve_app.cli.render.conversation import Contents, Conversation
 from serve_app.cli.render.listing import Runs
 from serve_app.cli.render.track import Track
+from serve_app.trace_links import trace_url
 from workflows.errors import UsageError
 from workflows.replay import RunView, StepView, to_json
 
@@ -68,13 +69,15 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one run: its Track, its Conversation, or one step's contents."""
-    view = read_run(Settings.from_env(), run)
+    settings = Settings.from_env()
+    view = read_run(settings, run)
     if step is not None:
         _show_step(view, find_step(view, step), as_json=as_json)
     elif as_json:
-        emit_json(to_json(view))
+        emit_json({**to_json(view), "trace_url": trace_url(settings.jaeger_url, view.trace_id)})
     else:
-        stdout().print(Conversation(view) if conversation else Track(view, time()))
+        track = Track(view, time(), settings.jaeger_url)
+        stdout().print(Conversation(view) if conversation else track)
 
 
 def find_step(view: RunView, name: str) -> StepView:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import get_args
 
+from serve_app.tracing import client_context
 from workflows.answer import PanelMode, RunRequest
 from workflows.errors import RequestInvalid
 from workflows.messages import ChatRequest, ToolChoice
@@ -15,7 +16,6 @@ FUSION_HEADER = "x-stellarator-fusion"
 DEPTH_HEADER = "x-stellarator-depth"
 PROGRESS_HEADER = "x-stellarator-progress"
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _DEPTH = re.compile(r"[0-9]{1,4}")
 _SWITCH: Mapping[str, bool] = {"on": True, "off": False}
 _MODES: Mapping[str, PanelMode] = {mode: mode for mode in get_args(PanelMode)}
@@ -47,12 +47,11 @@ def controls_of(headers: Mapping[str, str], *, progress: bool = False) -> Contro
     depth = headers.get(DEPTH_HEADER, "0")
     if not _DEPTH.fullmatch(depth):
         raise RequestInvalid(DEPTH_HEADER, "must be a small whole number")
-    traceparent = headers.get("traceparent", "")
     return Controls(
         panel=None if fusion is None else _MODES[fusion.lower()],
         progress=_SWITCH[switch],
         depth=int(depth),
-        traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else "",
+        traceparent=client_context(headers),
     )
 
 

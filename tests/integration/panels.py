@@ -48,6 +48,8 @@ def rules() -> list[dict[str, Any]]:
         {"match": {"model": "thoughtful"}, "answer": "After long thought: fine.", "delay": 6.0},
         {"match": {"model": "busy"}, "times": 1, "fail": {"status": 429, "retry_after": 0.1}},
         {"match": {"model": "busy"}, "answer": "Now I have time: fine."},
+        {"match": {"model": "swamped"}, "times": 1, "fail": {"status": 429, "retry_after": 0.1}},
+        {"match": {"model": "swamped"}, "answer": "Now I have time: fine."},
         *[heavy_tailed(f"{kind}-{seed}", seed) for kind in ("all", "two") for seed in (1, 2, 3)],
         {"match": {"model": "refused"}, "fail": {"status": 401, "message": "wrong key"}},
         {"match": {"model": "judge"}, "json": ANALYSIS},
@@ -159,6 +161,7 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         {"collect": {"quorum": 3, "timeout": "40s", "deadline": "60s"}},
     ),
     "first-busy": (("busy", "fast", "fast"), {"collect": {"quorum": 3}}),
+    "first-swamped": (("swamped", "fast", "fast"), {"collect": {"quorum": 3}}),
     "refused-first": (
         ("refused", "fast", "fast"),
         {"collect": {"quorum": 3}, "fallbacks": {"refused": ["fast"]}},

@@ -38,6 +38,7 @@ from serve_app.cli.render.words import (
     title,
     tokens,
 )
+from serve_app.trace_links import trace_url
 from workflows.replay import CONTAINERS, RunView, StepNode, StepView
 
 _ROOMY = 110
@@ -54,14 +55,25 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A run's Track. `now` (Unix time in seconds) is where the bars of steps under way end."""
+    """A run's Track.
+
+    Attributes:
+        view: the run.
+        now: Unix time in seconds, where the bars of steps under way end.
+        jaeger_url: of Jaeger's page; empty: the trace is named by its id.
+
+    """
 
     view: RunView
     now: float
+    jaeger_url: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Group(
-            headline(self.view), Text(), self._table(roomy=options.max_width >= _ROOMY), *self._below()
+            headline(self.view, self.jaeger_url),
+            Text(),
+            self._table(roomy=options.max_width >= _ROOMY),
+            *self._below(),
         )
 
     def _table(self, *, roomy: bool) -> RenderableType:
@@ -106,8 +118,8 @@ class Track:
             yield from remarks
 
 
-def headline(view: RunView) -> RenderableType:
-    """Which run it is, how it ended and what it took."""
+def headline(view: RunView, jaeger_url: str = "") -> RenderableType:
+    """Which run it is, how it ended, what it took, and where its trace is."""
     took = seconds(view.seconds) if view.seconds is not None else "under way"
     facts = [
         moment(view.started_at),
@@ -118,7 +130,10 @@ def headline(view: RunView) -> RenderableType:
     if view.panel:
         facts.append(f"panel {view.panel}")
     title = Text.assemble((view.run_id, "name"), "  ", harmless(view.virtual_model), "  ", state(view.status))
-    return Group(title, Text(" · ".join(facts), style="quiet"))
+    lines = [title, Text(" · ".join(facts), style="quiet")]
+    if view.trace_id:
+        lines.append(Text(f"trace {trace_url(jaeger_url, view.trace_id) or view.trace_id}", style="quiet"))
+    return Group(*lines)
 
 
 def tree_rows(nodes: Sequence[StepNode], stem: str = "", *, top: bool = True) -> Iterator[Row]:
