@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.attempts import Attempt, first_attempt, hedge_model, next_attempt
+from workflows.attempts import Attempt, attempt_of, attempt_step, first_attempt, hedge_model, next_attempt
 from workflows.errors import Failure
 from workflows.policy import Hedge, HedgeAllowance, Retry
 
@@ -91,3 +91,8 @@ def test_hedges_stay_within_their_share(calls: int, share: float) -> None:
         allowance.earn(hedge)
         hedged += allowance.spend()
     assert hedged <= calls * share + 1
+
+
+@given(st.from_regex(r"[a-z_]+\.[0-9]+/[a-z_]+", fullmatch=True), st.integers(1, 99), st.booleans())
+def test_an_attempts_step_says_which_attempt_of_which_step_it_is(step: str, number: int, hedge: bool) -> None:
+    assert attempt_of(attempt_step(step, number, hedge=hedge)) == (step, number, hedge)
