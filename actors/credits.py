@@ -15,7 +15,7 @@ from time import time
 from typing import Protocol
 
 from actors import spans
-from cluster import telemetry
+from cluster import observability
 from workflows.crediting import contributions
 from workflows.events import Event, PanelCredited
 from workflows.replay import run_view
@@ -38,7 +38,7 @@ class Credits:
 
     def __init__(self, journal: Callable[[], History]) -> None:
         os.nice(19)
-        telemetry.setup("credits")
+        observability.setup("credits")
         self._journal = journal()
         self._turn = asyncio.Lock()
 
@@ -55,7 +55,7 @@ class Credits:
 
     async def close(self) -> None:
         """Send the last spans."""
-        await asyncio.to_thread(telemetry.flush)
+        await asyncio.to_thread(observability.flush)
 
 
 def _credited(run_id: str, events: Sequence[Event]) -> list[PanelCredited]:
