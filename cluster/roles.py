@@ -122,12 +122,14 @@ JOURNAL = Role(
     doc="writes the journal, in batches",
     max_concurrency=10_000,
     max_task_retries=3,  # events have ids: one that arrives twice is stored once
+    enable_task_events=False,
 )
 COORDINATOR = Role(
     name="coordinator",
     doc="runs panels: dispatches branches, collects them to the quorum (coordinator-{shard})",
     max_concurrency=10_000,
     max_task_retries=3,  # it reads the journal first, so that no finished step is paid again
+    enable_task_events=False,
 )
 SUPERVISOR = Role(
     name="supervisor",
@@ -150,6 +152,7 @@ LITELLM_LANE = Role(
 CREDITS = Role(
     name="credits",
     doc="works out, after the answer, what each branch contributed; at the lowest priority",
+    enable_task_events=False,
 )
 EMBEDDED_MODEL = Role(
     name="embedded",

@@ -46,6 +46,8 @@ _HARMONY = re.compile(
     r"(?P<body>.*?)(?=<\|(?:end|return|call|start|channel)\|>|\Z)",
     re.DOTALL,
 )
+# Every mark begins with one of these; most texts have none, and are asked often.
+_MAY_THINK = re.compile(r"[<\[◁]|assistantfinal")
 _HARMONY_BARE = re.compile(r"\A\s*analysis(?=[A-Z\s]).*?assistantfinal(?P<body>.*)\Z", re.DOTALL)
 
 
@@ -54,6 +56,8 @@ def visible(text: str) -> str:
 
     Applying it again changes nothing. Empty when there is only thinking.
     """
+    if not _MAY_THINK.search(text):
+        return text.strip()
     shown = _without_thinking(_final_channel(text)).strip()
     while shown != (again := _without_thinking(_final_channel(shown)).strip()):
         shown = again  # taking thinking out can join the halves of another mark

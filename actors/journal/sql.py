@@ -1,17 +1,18 @@
 """The journal in SQL, the same code for SQLite and PostgreSQL.
 
-`append` is one transaction: it takes the turn to write, leaves out what is stored already, then writes contents,
-the list of runs and the events, each with one executemany. As there is one writer at a time, looking first and
-writing then is exact.
+`append` is one transaction: it takes the turn to write, then writes contents, the list of runs and the events, each
+with one executemany. An event that is stored already makes it fail as a whole; it is then repeated without what is
+stored, which is exact, as there is one writer at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Literal, TypeVar
 
-from sqlalchemy import Column, Connection, Engine, func, insert, select
+from sqlalchemy import Column, Connection, Engine, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from actors.journal import dialects, projection, schema
 from actors.journal.contents import Packed, compressed, decompressed, pack, references, unpack
@@ -26,6 +27,10 @@ READERS = 4
 """Connections for reading; one read more waits for one of them."""
 
 _FINISHED: Literal["run_finished"] = "run_finished"
+
+_FEW = 4
+"""Contents up to which a batch stores them without looking whether they are stored."""
+
 _NAMED_AT_ONCE = 1000
 """Keys in one question; databases bound a statement's parameters."""
 
@@ -65,16 +70,21 @@ class SqlStore:
         self._reader = reader
         self._merge_runs = projection.merge(writer)
         self.publications = SqlPublications(writer, reader)
+        self._keep_contents = dialects.upsert(writer, contents).on_conflict_do_nothing()
 
-    def append(self, batch: Sequence[Event]) -> int:
+    def append(self, batch: Sequence[Event]) -> None:
         """Store the events, each id once; see `JournalStore`."""
         packed = {event_id: pack(event) for event_id, event in _first_of_each_id(batch).items()}
-        with dialects.translated(), self._writer.begin() as connection:
-            stored = _present(connection, events.c.id, packed)
-            new = [item for event_id, item in packed.items() if event_id not in stored]
-            if new:
-                self._insert(connection, new)
-            return connection.scalar(select(func.max(events.c.seq))) or 0
+        if not packed:
+            return
+        with dialects.translated():
+            try:
+                with self._writer.begin() as connection:
+                    self._insert(connection, list(packed.values()))
+            except IntegrityError:
+                # Somebody repeats himself. That is rare, so only now is it looked up what is stored already.
+                with self._writer.begin() as connection:
+                    self._insert(connection, _unknown(connection, packed))
 
     def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
         """The run's events behind the place `after`; see `JournalStore`."""
@@ -119,9 +129,17 @@ class SqlStore:
         self._writer.dispose()
 
     def _insert(self, connection: Connection, new: Sequence[Packed]) -> None:
-        _keep_contents(connection, {digest: part for item in new for digest, part in item.contents.items()})
-        connection.execute(self._merge_runs, projection.rows(item.event for item in new))
-        connection.execute(insert(events), [_row(item) for item in new])
+        parts = {digest: part for item in new for digest, part in item.contents.items()}
+        # A long conversation is mostly stored already: to look is cheaper than to compress it for nothing.
+        stored = _present(connection, contents.c.hash, parts) if len(parts) > _FEW else ()
+        if rows := [_content(digest, part) for digest, part in parts.items() if digest not in stored]:
+            connection.execute(self._keep_contents, rows)
+        if new:
+            connection.execute(self._merge_runs, projection.rows(item.event for item in new))
+            connection.execute(_INSERT_EVENTS, [_row(item) for item in new])
+
+
+_INSERT_EVENTS = insert(events)
 
 
 def _first_of_each_id(batch: Iterable[Event]) -> dict[str, Event]:
@@ -144,16 +162,14 @@ def _row(item: Packed) -> dict[str, object]:
     }
 
 
-def _keep_contents(connection: Connection, parts: dict[str, bytes]) -> None:
-    """Store the parts that are not there yet."""
-    stored = _present(connection, contents.c.hash, parts)
-    new = [
-        {"hash": digest, "data": compressed(part), "size": len(part)}
-        for digest, part in parts.items()
-        if digest not in stored
-    ]
-    if new:
-        connection.execute(insert(contents), new)
+def _content(digest: str, part: bytes) -> dict[str, object]:
+    return {"hash": digest, "data": compressed(part), "size": len(part)}
+
+
+def _unknown(connection: Connection, packed: Mapping[str, Packed]) -> list[Packed]:
+    """Those of these events that are not stored yet, by id."""
+    stored = _present(connection, events.c.id, packed)
+    return [item for event_id, item in packed.items() if event_id not in stored]
 
 
 def _contents(connection: Connection, digests: Iterable[str]) -> dict[str, bytes]:

@@ -46,8 +46,8 @@ class RunQuery:
 class JournalStore(Protocol):
     """An append-only store of events with a list of runs beside it."""
 
-    def append(self, events: Sequence[Event]) -> int:
-        """Store the events in one transaction, each id once; return the journal's highest place afterwards."""
+    def append(self, events: Sequence[Event]) -> None:
+        """Store the events in one transaction, each id once."""
 
     def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
         """The run's events behind the place `after`, oldest first; none for an unknown run."""

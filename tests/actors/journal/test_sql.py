@@ -78,27 +78,27 @@ def test_however_events_are_cut_into_batches_the_list_agrees_with_the_fold(
 
 
 def test_an_event_that_is_appended_again_is_stored_once(store: SqlStore) -> None:
-    first = store.append(fusion_run())
-    assert store.append([*fusion_run(), *fusion_run()]) == first
+    store.append(fusion_run())
+    store.append([*fusion_run(), *fusion_run()])
     assert all_of(store, "run_1") == fusion_run()
     assert store.summary("run_1") == summary_of(fusion_run())
 
 
 def test_places_grow_and_reading_goes_on_behind_one(store: SqlStore) -> None:
-    assert store.append([]) == 0
-    last = store.append([dripping("run_1", n) for n in range(10)])
+    store.append([])
+    store.append([dripping("run_1", n) for n in range(10)])
     seen = store.events("run_1", limit=4)
     assert [r.seq for r in seen] == [1, 2, 3, 4]
     rest = store.events("run_1", after=seen[-1].seq)
     assert [r.event for r in (*seen, *rest)] == [dripping("run_1", n) for n in range(10)]
-    assert rest[-1].seq == last
+    assert rest[-1].seq == 10
 
 
 def test_a_batch_larger_than_one_statement_may_name_is_stored_whole(store: SqlStore) -> None:
     batch: list[Event] = [dripping(f"run_{n % 3}", n) for n in range(2500)]
     store.append(batch)
-    assert store.append(batch) == 2500
-    assert len(store.events("run_0")) == 834
+    store.append(batch)
+    assert [len(store.events(f"run_{n}")) for n in range(3)] == [834, 833, 833]
 
 
 def test_what_was_said_before_is_stored_once_however_often_it_is_sent(store: SqlStore) -> None:

@@ -33,10 +33,10 @@ class Gated:
         self.open = threading.Event()
         self.waiting = threading.Event()
 
-    def append(self, events: Sequence[Event]) -> int:
+    def append(self, events: Sequence[Event]) -> None:
         self.waiting.set()
         assert self.open.wait(SOON)
-        return self._store.append(events)
+        self._store.append(events)
 
     def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
         return self._store.events(run_id, after, limit)

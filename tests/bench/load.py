@@ -1,0 +1,89 @@
+"""The load generator: Chat Completions over one event loop, as lean as can be, so that it measures the server."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import aiohttp
+
+from tests.bench.stand import Server
+
+PROMPT = "Review this plan: we split the monolith into services over two quarters."
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One exchange, in seconds: the whole, until the first text, and the longest silence between two chunks."""
+
+    seconds: float
+    first_text: float
+    longest_gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What came of a load."""
+
+    samples: tuple[Sample, ...]
+    seconds: float
+    failures: int
+
+    @property
+    def rate(self) -> float:
+        """Good answers per second."""
+        return len(self.samples) / self.seconds
+
+    @property
+    def latencies(self) -> list[float]:
+        return [sample.seconds for sample in self.samples]
+
+
+def load(server: Server, model: str, count: int, at_once: int, *, stream: bool = False) -> Load:
+    """Send `count` requests, `at_once` of them at any time."""
+    return asyncio.run(_load(server, model, count, at_once, stream=stream))
+
+
+async def _load(server: Server, model: str, count: int, at_once: int, *, stream: bool) -> Load:
+    body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": PROMPT}]}
+    left, samples, failures = iter(range(count)), list[Sample](), 0
+    connections = aiohttp.TCPConnector(limit=0)
+    headers = {"authorization": f"Bearer {server.key}"}
+    url = f"{server.base_url}/chat/completions"
+    async with aiohttp.ClientSession(connector=connections, headers=headers) as session:
+
+        async def client() -> None:
+            nonlocal failures
+            for _ in left:
+                try:
+                    samples.append(await exchange(session, url, body))
+                except (aiohttp.ClientError, TimeoutError):
+                    failures += 1
+
+        began = perf_counter()
+        await asyncio.gather(*(client() for _ in range(at_once)))
+        seconds = perf_counter() - began
+    return Load(tuple(samples), seconds, failures)
+
+
+async def exchange(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> Sample:
+    """One request to its end. Raises `aiohttp.ClientError` for a failure."""
+    began = last = perf_counter()
+    first, gap = 0.0, 0.0
+    async with session.post(url, json=body) as response:
+        response.raise_for_status()
+        if not body.get("stream"):
+            await response.read()
+            return Sample(perf_counter() - began, 0.0, 0.0)
+        async for line in response.content:
+            if not line.startswith(b"data: {"):
+                continue
+            now = perf_counter()
+            if not first and b'"content":"' in line and b'"content":""' not in line:
+                first = now - began
+            elif first:
+                gap = max(gap, now - last)
+            last = now
+    return Sample(perf_counter() - began, first, gap)
