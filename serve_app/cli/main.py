@@ -31,6 +31,7 @@ COMMANDS = {
     "preview": Entry("serve_app.cli.preview", "Run a workflow file once, on one prompt.", _WRITE),
     "schema": Entry("serve_app.cli.schema", "Print the workflow file's JSON Schema, for editors.", _WRITE),
     "runs": Entry("serve_app.cli.runs", "List runs, or show one: what was executed, what was said.", _LOOK),
+    "bench": Entry("serve_app.cli.bench", "Measure it here, against lower bounds, peers and goals.", _LOOK),
 }
 
 app = typer.Typer(

@@ -1,7 +1,7 @@
 """Run benchmarks and show their figures: what `stellarator bench` starts.
 
-    python -m tests.bench                     # all of them
-    python -m tests.bench fusion in-flight --json
+python -m tests.bench                     # all of them
+python -m tests.bench fusion in-flight --json
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from tests.bench import fusion_overhead
+from tests.bench import fusion_overhead, heavy_tail, in_flight, passthrough, startup
 from tests.bench.effort import FULL, QUICK, Effort
 from tests.bench.figures import Figure, flat, table
 
 BENCHMARKS: Mapping[str, Callable[[Effort], Iterator[Figure]]] = MappingProxyType(
     {
+        "startup": startup.measure,
         "fusion": fusion_overhead.measure,
+        "passthrough": passthrough.measure,
+        "in-flight": in_flight.measure,
+        "tail": heavy_tail.measure,
     }
 )
 
@@ -33,7 +37,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test: the figures mean little")
     given = parser.parse_args()
     if unknown := set(given.names) - set(BENCHMARKS):
-        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+        parser.error(
+            f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}"
+        )
     screen = Console(stderr=True)
     figures = list(_figures(given.names or list(BENCHMARKS), QUICK if given.quick else FULL, screen))
     if given.json:

@@ -74,7 +74,7 @@ class Figure:
 def over(name: str, values: Sequence[float], unit: str, baseline: str = "") -> Figure:
     """The median of repetitions with their spread."""
     middle = statistics.median(values)
-    if len(values) < 3 or not middle:  # noqa: PLR2004  # two values have no quartiles
+    if len(values) < 3 or not middle:  # two values have no quartiles
         return Figure(name, middle, unit, baseline)
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
     return Figure(name, middle, unit, baseline, abs((high - low) / 2 / middle))
@@ -120,4 +120,4 @@ def flat(figures: Iterable[Figure]) -> dict[str, dict[str, Any]]:
 def _digits(value: float) -> int:
     """Three significant digits."""
     size = abs(value)
-    return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3  # noqa: PLR2004  # powers of ten
+    return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3  # powers of ten

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -41,16 +42,26 @@ class Load:
         return [sample.seconds for sample in self.samples]
 
 
-def load(server: Server, model: str, count: int, at_once: int, *, stream: bool = False) -> Load:
+def load(
+    server: Server,
+    model: str,
+    count: int,
+    at_once: int,
+    *,
+    stream: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Load:
     """Send `count` requests, `at_once` of them at any time."""
-    return asyncio.run(_load(server, model, count, at_once, stream=stream))
+    return asyncio.run(_load(server, model, count, at_once, stream=stream, more=headers or {}))
 
 
-async def _load(server: Server, model: str, count: int, at_once: int, *, stream: bool) -> Load:
+async def _load(
+    server: Server, model: str, count: int, at_once: int, *, stream: bool, more: Mapping[str, str]
+) -> Load:
     body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": PROMPT}]}
     left, samples, failures = iter(range(count)), list[Sample](), 0
     connections = aiohttp.TCPConnector(limit=0)
-    headers = {"authorization": f"Bearer {server.key}"}
+    headers = {"authorization": f"Bearer {server.key}", **more}
     url = f"{server.base_url}/chat/completions"
     async with aiohttp.ClientSession(connector=connections, headers=headers) as session:
 

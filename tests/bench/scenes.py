@@ -38,9 +38,7 @@ def rules(step: float = STEP_S) -> list[dict[str, Any]]:
     ]
 
 
-def fusion(
-    name: str, base_url: str, models: Sequence[str] = ("draft",) * 3, **fields: Any
-) -> dict[str, Any]:
+def fusion(name: str, base_url: str, models: Sequence[str] = ("draft",) * 3, **fields: Any) -> dict[str, Any]:
     """A panel with one branch for each of `models`, that waits for all."""
     used = {"main", "judge", *models}
     tool: Mapping[str, Any] = {
