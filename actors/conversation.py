@@ -16,8 +16,10 @@ from time import monotonic, time
 from typing import Protocol
 
 from actors import spans
+from actors.models.base import ChatModel
 from actors.models.factory import ModelFactory
 from actors.models.pricing import facts
+from actors.models.wrappers import Impatient
 from actors.orders import PanelOrder
 from actors.panel_run import broken
 from actors.perform import Hearing, failure_of, listen
@@ -111,6 +113,11 @@ class Conversations:
         self.journal = journal
         self.recall = Recall(journal)
         self.active = 0
+
+    def voice(self, alias: str) -> ChatModel:
+        """A model as it speaks to clients: one that falls silent has failed."""
+        spec = self.spec.models[alias]
+        return Impatient(self.models.model(spec), self.spec.limits.max_silence, spec.model or alias)
 
     async def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Answer one request: `AnswerStarted`, deltas, then `AnswerFinished` or `AnswerFailed`."""
@@ -219,7 +226,7 @@ class Conversation:
             hearing.call, models[alias], number, self._run.run_id, parent, workflow_name=self._home.spec.name
         )
         try:
-            async with aclosing(listen(self._home.models.model(models[alias]), hearing)) as items:
+            async with aclosing(listen(self._home.voice(alias), hearing)) as items:
                 async for item in items:
                     for delta in self._relay.feed(item):
                         yield delta

@@ -96,7 +96,7 @@ def converse(
         left, sent = (yield from _left(spec, done)), opening(spec, said)
         spare = for_tools(left, tariff, spec.main.model, sent)
         offered = still_offered(mounted, spare) if turn <= spec.limits.max_tool_rounds else {}
-        request = tariff.held(spec.main.model, _offer(sent, offered, forced=bool(forced)), left)
+        request = tariff.held(spec.main.model, _offer(sent, offered, used=bool(done)), left)
         if request is None:
             return _used_up(spec, turns, usage, panel_status(spec, done))
         outcome = yield from ask(_turn(spec, turn, request))
@@ -181,16 +181,17 @@ def _turn(spec: WorkflowSpec, number: int, request: ChatRequest) -> Call:
     return Call(f"turn.{number}", MAIN, "turn", f"turn {number}", spec.main.model, request)
 
 
-def _offer(conversation: ChatRequest, mounted: dict[str, ToolSpec], *, forced: bool) -> ChatRequest:
+def _offer(conversation: ChatRequest, mounted: dict[str, ToolSpec], *, used: bool) -> ChatRequest:
     """The conversation with the mounted tools beside the client's own.
 
     A tool choice that names a mounted tool was the door's business (`RunRequest.panel_tool`); after it has been
-    obeyed, or when the tool is not offered, the choice is free.
+    obeyed, or when the tool is not offered, the choice is free. So is one that wants any tool, of a client that has
+    none, once a mounted tool was used: else every turn would be a panel.
     """
     own = tuple(Tool(name, tool.description, tool.input_schema) for name, tool in mounted.items())
     choice = conversation.tool_choice
     named_gone = choice.mode == "named" and choice.name not in {tool.name for tool in conversation.tools}
-    if named_gone or (forced and choice.mode == "required" and not conversation.tools):
+    if named_gone or (used and choice.mode == "required" and not conversation.tools):
         choice = ToolChoice()
     if any(isinstance(tool, ModelToolSpec) and tool.images for tool in mounted.values()):
         conversation = by_reference(conversation)

@@ -12,6 +12,9 @@ from workflows.tariff import LISTED_HOSTS
 _HARDLY_ALIKE = 0.5
 """Answers that agree less than this have as much in common as any two on one subject."""
 
+_A_LONG_THOUGHT = 60.0
+"""Seconds."""
+
 
 def price_rules(spec: WorkflowSpec) -> Iterator[Finding]:
     """With a bound on money every model needs a price; LiteLLM's map cannot know that of a server of one's own."""
@@ -47,6 +50,13 @@ def agreement_rules(spec: WorkflowSpec) -> Iterator[Finding]:
         if threshold is not None and threshold < _HARDLY_ALIKE:
             message = "answers that agree so little may say different things; 0.9 is a good value"
             yield warning(("tools", name, "synthesis", "skip_when_agreement"), message, "agreement-too-low")
+
+
+def silence_rules(spec: WorkflowSpec) -> Iterator[Finding]:
+    """Models that think before they speak are silent for a while."""
+    if spec.limits.max_silence < _A_LONG_THOUGHT:
+        message = "is shorter than many models think before their first token; 10m is a good value"
+        yield warning(("limits", "max_silence"), message, "silence-too-short")
 
 
 def _unlisted(model: ModelSpec) -> bool:

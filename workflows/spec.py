@@ -101,6 +101,9 @@ class LimitsSpec(Strict):
     max_seconds: Duration | None = None
     """No panel begins or lasts longer; an answer that is being written is not cut off."""
     max_panels_per_run: int | None = Field(default=None, ge=1)
+    max_silence: Duration = Field(default=600.0, gt=0)
+    """For how long the main LLM may say nothing: then the attempt has failed, and the next one follows as long as
+    the client has seen nothing of it. Panels have `collect` for that."""
 
     max_tool_rounds: int = Field(default=8, ge=1, le=64)
     """Turns in which the main LLM may call mounted tools."""

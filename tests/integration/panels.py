@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.integration import gates, hands
+from tests.integration.gates import FAST
 from workflows.spec import WorkflowSpec
 
 BRANCHES = ("broad", "risks", "diverse")
@@ -174,7 +175,11 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "tool": {"hedge": {"after": "0.3s", "max_share": 1.0}},
         },
     ),
-    "main-down": (("fast", "fast", "fast"), {"main": "broken", "fallbacks": {"broken": ["main"]}}),
+    "main-silent": (
+        FAST,
+        {"main": "hanging", "fallbacks": {"hanging": ["main"]}, "limits": {"max_silence": "0.5s"}},
+    ),
+    "main-down": (FAST, {"main": "broken", "fallbacks": {"broken": ["main"]}}),
     "measured": (("fast", "fast", "hanging"), {"each_model": {"price": {"input": 1000, "output": 1000}}}),
     "tail-wait-for-all": (("all-1", "all-2", "all-3"), {"collect": {"quorum": 3, "timeout": "60s"}}),
     "tail-quorum": (("two-1", "two-2", "two-3"), {"collect": {"grace": "0.1s", "timeout": "60s"}}),

@@ -99,3 +99,13 @@ def test_a_slow_branch_is_hedged_and_the_first_answer_wins(product: Product) -> 
 def test_a_main_llm_that_is_down_is_replaced_by_its_fallback(product: Product) -> None:
     answer, _ = ask(product, "main-down")
     assert answer == ANSWER
+
+
+def test_a_main_llm_that_says_nothing_is_replaced_by_its_fallback(product: Product) -> None:
+    already = len(product.upstream.seen)
+    answer, shown = ask(product, "main-silent")
+    assert answer == ANSWER
+    attempts = [step["error"]["code"] for step in shown["steps"] if step["kind"] == "attempt"]
+    assert set(attempts) == {"upstream_timeout"}
+    hanging = [s for s in product.upstream.seen[already:] if s.model == "hanging"]
+    eventually(lambda: all(s.outcome == "aborted" for s in hanging))

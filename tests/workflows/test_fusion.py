@@ -275,3 +275,25 @@ def test_a_panel_sees_what_was_said_and_not_our_own_system_prompt_and_examples()
     use = advance(flow, answered(turn, "", REVIEW))
     assert isinstance(use, UseTools)
     assert use.uses[0].conversation.messages == (Message.of("user", "The question"),)
+
+
+def test_a_client_without_tools_that_wants_one_used_gets_its_answer_after_the_first() -> None:
+    request = ChatRequest((Message.of("user", "Hi"),), tool_choice=ToolChoice("required"))
+    flow, turn = start(workflow(), run_request(request=request))
+    assert turn.request.tool_choice == ToolChoice("required")
+    advance(flow, answered(turn, "", REVIEW))
+    second = advance(flow, (ran("call_1"),))
+    assert isinstance(second, Call)
+    assert second.request.tool_choice == ToolChoice()
+
+
+def test_what_a_client_wants_of_its_own_tools_holds_beside_mounted_ones() -> None:
+    strict = Tool("read_file", "Reads.", {"type": "object"}, strict=True)
+    for choice in (ToolChoice("required"), ToolChoice("none"), ToolChoice("named", "read_file")):
+        request = ChatRequest(
+            (Message.of("user", "Hi"),), tools=(strict,), tool_choice=choice, parallel_tool_calls=False
+        )
+        _, turn = start(workflow(), run_request(request=request))
+        assert turn.request.tool_choice == choice
+        assert turn.request.parallel_tool_calls is False
+        assert turn.request.tools[0] == strict

@@ -89,3 +89,11 @@ def test_what_has_no_effect_or_is_unwise_is_a_warning(
 @pytest.mark.parametrize("key", ["max_cost_usd", "max_tokens", "max_panels_per_run"])
 def test_a_limit_of_nothing_is_refused(key: str) -> None:
     assert found(end=f"limits: {{{key}: 0}}\n") == [(f"limits.{key}", "invalid", "error")]
+
+
+def test_a_main_llm_that_may_hardly_think_is_a_warning() -> None:
+    assert found(end="limits: {max_silence: 5s}\n") == [
+        ("limits.max_silence", "silence-too-short", "warning")
+    ]
+    assert found(end="limits: {max_silence: 2m}\n") == []
+    assert [severity for *_, severity in found(end="limits: {max_silence: 0}\n")] == ["error"]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
 
-from actors.models.wrappers import Priced, WithDefaults
+from actors.models.wrappers import Impatient, Priced, WithDefaults
 from tests.actors.models.sums import drained, lawful
+from workflows.errors import UpstreamTimeout
 from workflows.messages import ChatRequest, Completion, Message, Sampling, StreamItem, TextDelta, Usage
 from workflows.spec import PriceSpec
 from workflows.tariff import Prices
@@ -66,3 +68,33 @@ async def test_closing_the_outermost_stream_closes_the_innermost() -> None:
     async with aclosing(Priced(WithDefaults(inner, Sampling()), None).stream(ASKED)) as items:
         await anext(items)
     assert inner.closed
+
+
+class Stalling(Recording):
+    """A model that says something, and then nothing more until it is closed."""
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
+        self.asked.append(request)
+        try:
+            yield TextDelta("yes")
+            await asyncio.Event().wait()
+        finally:
+            self.closed = True
+
+
+async def test_a_model_that_falls_silent_has_failed_and_is_closed() -> None:
+    inner = Stalling()
+    async with aclosing(Impatient(inner, 0.05, "m").stream(ASKED)) as items:
+        assert await anext(items) == TextDelta("yes")
+        with pytest.raises(UpstreamTimeout, match="no token within"):
+            await anext(items)
+    assert inner.closed
+
+
+async def test_a_reader_that_takes_its_time_is_no_silence_of_the_model() -> None:
+    inner, heard = Recording(), list[StreamItem]()
+    async with aclosing(Impatient(inner, 0.02, "m").stream(ASKED)) as items:
+        async for item in items:
+            heard.append(item)
+            await asyncio.sleep(0.05)
+    assert lawful(heard)
