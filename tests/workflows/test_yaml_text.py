@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from workflows.errors import WorkflowInvalid
 from workflows.yaml_text import MAX_CHARACTERS, MAX_VALUES, dotted, read
 
+KEYS = st.text(max_size=80)
+"""YAML reads keys of at most 1024 characters on the line of their value, and JSON needs twelve for an emoji."""
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=20,
 )
 
