@@ -98,12 +98,20 @@ class Totals:
 
 
 class Conversations:
-    """Answers runs of one workflow."""
+    """Answers runs of one workflow. `version` is its publication's number; 0 when it was not recorded."""
 
     def __init__(
-        self, spec: WorkflowSpec, models: ModelFactory, panels: Panels, crediting: Credits, journal: History
+        self,
+        spec: WorkflowSpec,
+        models: ModelFactory,
+        panels: Panels,
+        crediting: Credits,
+        journal: History,
+        *,
+        version: int = 0,
     ) -> None:
         self.spec = spec
+        self.version = version
         self.facts = facts(spec)
         self.tariff = Tariff(spec.models, self.facts)
         self.hash = content_hash(spec)
@@ -150,7 +158,8 @@ class Conversation:
 
     async def events(self) -> AsyncGenerator[AnswerEvent, None]:
         """Everything that the client may see."""
-        self._recorder.run_started(self._run, self._home.hash, spans.trace_id(self._span))
+        trace_id = spans.trace_id(self._span)
+        self._recorder.run_started(self._run, self._home.hash, self._home.version, trace_id)
         self._recorder.group_started(MAIN, "main", "main", self._home.spec.main.model)
         try:
             yield AnswerStarted(run_id=self._run.run_id, model=self._run.virtual_model, created=int(time()))

@@ -49,7 +49,7 @@ class Recorder:
         self._run_id = run_id
         self._tariff = tariff or Tariff({})
 
-    def run_started(self, run: RunRequest, workflow_hash: str, trace_id: str) -> None:
+    def run_started(self, run: RunRequest, workflow_hash: str, workflow_version: int, trace_id: str) -> None:
         """Record that a request was accepted."""
         self._soon(
             RunStarted(
@@ -60,6 +60,7 @@ class Recorder:
                 protocol=run.protocol,
                 request=run.request,
                 workflow_hash=workflow_hash,
+                workflow_version=workflow_version,
                 trace_id=trace_id,
                 stream=run.stream,
                 door=dict(run.door),

@@ -154,13 +154,17 @@ CREDITS = Role(
     doc="works out, after the answer, what each branch contributed; at the lowest priority",
     enable_task_events=False,
 )
+PUBLISHER = Role(
+    name="publisher",
+    doc="publishes: brings versions of virtual models up, switches the gateways, lets old versions drain",
+)
 EMBEDDED_MODEL = Role(
     name="embedded",
     doc="the embedded demo model (embedded-{model})",
     num_cpus=1,
     max_concurrency=1000,
 )
-ROLES = (JOURNAL, COORDINATOR, SUPERVISOR, LANE, LITELLM_LANE, CREDITS, EMBEDDED_MODEL)
+ROLES = (JOURNAL, COORDINATOR, SUPERVISOR, LANE, LITELLM_LANE, CREDITS, PUBLISHER, EMBEDDED_MODEL)
 
 BRANCH = TaskRole(name="branch", doc="a branch that declares `resources` of its own", num_cpus=1)
 

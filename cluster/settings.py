@@ -9,6 +9,7 @@ there (`worker_environment`) has to be known before.
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -171,6 +172,14 @@ def program_folder(variable: str, usual: Path) -> Path:
     """Where another program keeps its configuration: the folder that its variable names, else the usual one."""
     given = os.environ.get(variable, "").strip()
     return Path(given).expanduser().absolute() if given else usual
+
+
+def user() -> str:
+    """Who runs this process, for records: the login name; empty when the system has none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 def uv_program(environ: Mapping[str, str] | None = None) -> str | None:

@@ -3,14 +3,14 @@
 Without ``from __future__ import annotations``: Serve reads the type of `build`'s argument as an object.
 """
 
-from collections.abc import Sequence
+from time import time
 
 from pydantic import BaseModel, ConfigDict, Field
 from ray.serve import Application
 
+from actors.offers import Offer
 from cluster.guard import check_packages
 from serve_app.gateway import gateway
-from serve_app.virtual_model import dedicated_model
 from workflows import catalog
 from workflows.loading import load
 from workflows.spec import WorkflowSpec
@@ -25,9 +25,10 @@ class AppArgs(BaseModel):
 
 
 def build(args: AppArgs) -> Application:
-    """Build the application from a Serve config's arguments."""
+    """Build the application from a Serve config's arguments; its workflows are published when it starts."""
     check_packages()
-    return application([workflow(source) for source in args.workflows])
+    workflows = tuple(workflow(source) for source in args.workflows)
+    return application(Offer(workflows=workflows, at=time(), everything=True, who="Serve config"))
 
 
 def workflow(source: str) -> WorkflowSpec:
@@ -35,11 +36,6 @@ def workflow(source: str) -> WorkflowSpec:
     return catalog.template(source) if source in catalog.names() else load(source)
 
 
-def application(specs: Sequence[WorkflowSpec]) -> Application:
-    """One gateway in front of these virtual models, each in replicas of its own unless it says `shared`."""
-    dedicated = {
-        spec.name: dedicated_model.options(name=spec.name).bind(spec)
-        for spec in specs
-        if spec.deployment == "dedicated"
-    }
-    return gateway.bind(list(specs), dedicated)
+def application(offer: Offer) -> Application:
+    """The gateway, in front of what is offered and of everything that is published while it runs."""
+    return gateway.bind(offer)

@@ -11,19 +11,31 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actors.journal.store import Recorded, RunQuery
+from actors.offers import Key, Published
 from workflows.answer import AnswerEvent, RunRequest
 from workflows.events import Event
+from workflows.publications import History, Publication
 from workflows.replay import RunSummary
 from workflows.spec import WorkflowSpec
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedModel:
-    """A virtual model as it is listed. `created` is the Unix time in seconds of its publication."""
+    """A virtual model as it is listed.
+
+    Attributes:
+        name: the model name that clients call.
+        description: of its workflow.
+        created: Unix time in seconds since which this version answers.
+        version: the number of its publication; 0 when it was not recorded.
+        hash: of its workflow.
+    """
 
     name: str
     description: str
     created: int
+    version: int = 0
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +78,30 @@ class Host(Protocol):
         run, down to the upstream call. The client may be gone once it has the last event: nothing that must
         happen may come after it.
         """
+        ...
+
+
+class Publishing(Protocol):
+    """Whoever decides which version answers to which name. Every method may raise `ClusterError`."""
+
+    async def histories(self, name: str | None = None) -> tuple[History, ...]:
+        """What was published under every name, or under that one; nothing for a name that never was."""
+        ...
+
+    async def draining(self) -> tuple[Key, ...]:
+        """Versions that answer no new runs and still have some."""
+        ...
+
+    async def publish(self, draft: Publication, *, probe: bool) -> Published:
+        """Have a workflow answer under its name; raises `ProbeFailed` and `PublishFailed`."""
+        ...
+
+    async def rollback(self, name: str, number: int | None, who: str) -> Published:
+        """Have that version answer again, or the one before; raises `PublicationNotFound`, `PublishFailed`."""
+        ...
+
+    async def unpublish(self, name: str, who: str) -> bool:
+        """Have the name answer no more; whether it did before."""
         ...
 
 

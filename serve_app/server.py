@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import time
 
 from ray import serve
 
+from actors.offers import Offer
 from actors.runs import parts
+from actors.runs.publisher import RemotePublisher
 from cluster import session
 from cluster.guard import check_packages
-from cluster.settings import Settings
+from cluster.settings import Settings, user
 from serve_app.app import application
+from serve_app.apps import ServeApps
 from serve_app.auth import ensure_key, key_file
+from workflows.errors import PublishFailed
 from workflows.spec import WorkflowSpec
+
+log = logging.getLogger(__name__)
 
 APPLICATION = "stellarator"
 
@@ -32,12 +40,25 @@ class Running:
 
 @contextmanager
 def serving(
-    settings: Settings, workflows: Sequence[WorkflowSpec], *, on_stage: Callable[[str], None]
+    settings: Settings,
+    workflows: Sequence[WorkflowSpec],
+    *,
+    recorded: bool = False,
+    everything: bool = False,
+    on_stage: Callable[[str], None],
 ) -> Iterator[Running]:
     """Start everything, yield where it answers, stop everything that was started.
 
+    Args:
+        settings: of this process.
+        workflows: to be served.
+        recorded: publish them in the journal; else they are served for as long as this server lives.
+        everything: serve everything else that is published in the journal, too.
+        on_stage: told what is being done.
+
     Raises:
         SetupError: Ray cannot be started, or the port is taken.
+        PublishFailed: one of the workflows could not be brought up.
 
     """
     check_packages()
@@ -48,15 +69,33 @@ def serving(
         asyncio.run(parts.ready())
         on_stage("Starting Ray Serve")
         serve.start(http_options={"host": settings.host, "port": settings.port})
-        on_stage(f"Publishing {', '.join(spec.name for spec in workflows)}")
+        offer = Offer(
+            workflows=tuple(workflows), at=time(), recorded=recorded, everything=everything, who=user()
+        )
+        publisher = parts.publisher(ServeApps)
         try:
-            serve.run(application(workflows), name=APPLICATION, route_prefix="/")
-            url = f"http://{settings.host}:{settings.port}/v1"
-            yield Running(url, key, is_new, tuple(spec.name for spec in workflows))
+            on_stage(f"Publishing {', '.join(spec.name for spec in workflows) or 'what is active'}")
+            yield _published(offer, publisher, settings, key, is_new=is_new)
         finally:
             on_stage("Stopping")
             if live.started:
                 asyncio.run(parts.close())
-            else:  # a cluster that others use: its parts stay, our application goes
+            else:  # a cluster that others use: its parts stay, our applications go
                 serve.delete(APPLICATION)
+                asyncio.run(publisher.close())
                 asyncio.run(parts.flush())
+
+
+def _published(
+    offer: Offer, publisher: RemotePublisher, settings: Settings, key: str, *, is_new: bool
+) -> Running:
+    """Start the gateway and what it is to serve, at the same time."""
+    publisher.offer_soon(offer)
+    serve.run(application(offer), name=APPLICATION, route_prefix="/")
+    named = {spec.name for spec in offer.workflows}
+    for trouble in asyncio.run(publisher.offer(offer)):
+        if trouble.virtual_model in named:
+            raise PublishFailed(trouble.virtual_model, trouble.message)
+        log.warning("%s is published and cannot be served: %s", trouble.virtual_model, trouble.message)
+    url = f"http://{settings.host}:{settings.port}/v1"
+    return Running(url, key, is_new, tuple(sorted(named)))

@@ -27,14 +27,13 @@ from workflows.spec import WorkflowSpec
 class VirtualModel:
     """One workflow, ready to answer in this process."""
 
-    def __init__(self, spec: WorkflowSpec, cluster: Cluster) -> None:
-        self.spec = spec
+    def __init__(self, spec: WorkflowSpec, cluster: Cluster, version: int = 0) -> None:
         voices = (spec.main.model, *spec.models[spec.main.model].fallbacks)
         if any(spec.models[alias].kind == "litellm" for alias in voices):
             load_litellm()
         self._models = ModelFactory(secrets=secret, embedded_url=embedded_url)
         self._conversations = Conversations(
-            spec, self._models, cluster.panels, cluster.crediting, cluster.journal
+            spec, self._models, cluster.panels, cluster.crediting, cluster.journal, version=version
         )
 
         metrics.watch(RUNS_ACTIVE, lambda: self._conversations.active, {"virtual_model": spec.name})
@@ -51,9 +50,12 @@ class VirtualModel:
 class DedicatedModel:
     """A virtual model in replicas of its own."""
 
-    def __init__(self, spec: WorkflowSpec) -> None:
+    def __init__(self, spec: WorkflowSpec, version: int) -> None:
         observability.setup("virtual-model")
-        self._model = VirtualModel(spec, connect())
+        self._model = VirtualModel(spec, connect(), version)
+
+    async def ready(self) -> None:
+        """Return: this replica answers."""
 
     async def answer(self, run: RunRequest) -> AsyncGenerator[list[AnswerEvent], None]:
         """Answer one request, in batches of events; the caller's cancellation arrives here as such."""

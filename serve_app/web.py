@@ -16,9 +16,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from serve_app.api.models import api_models_router
+from serve_app.api.publications import api_publications_router
 from serve_app.api.runs import api_runs_router
 from serve_app.errors import ErrorEnvelope, fault_of, fault_response
-from serve_app.hosting import Host, Limits, Records
+from serve_app.hosting import Host, Limits, Publishing, Records
 from serve_app.middleware import BodyLimit, Identity, Locked
 from serve_app.protocols.anthropic_messages.routes import messages_router
 from serve_app.protocols.models import models_router
@@ -39,10 +40,19 @@ CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that did not wait; nobody is left to read it."""
 
 
-def web_app(host: Host, records: Records, key: str, limits: Limits, jaeger_url: str = "") -> FastAPI:
-    """Build the application in front of `host` and `records`; every path but `OPEN_PATHS` needs `key`.
+def web_app(
+    host: Host,
+    records: Records,
+    key: str,
+    limits: Limits,
+    *,
+    jaeger_url: str = "",
+    publishing: Publishing | None = None,
+) -> FastAPI:
+    """Build the application in front of all these; every path but `OPEN_PATHS` needs `key`.
 
-    `jaeger_url` is where Jaeger's page shows the traces; empty: nobody knows.
+    `jaeger_url` is where Jaeger's page shows the traces; empty: nobody knows. Without `publishing` nothing can be
+    published over HTTP.
     """
     app = FastAPI(
         title="Stellarator",
@@ -73,6 +83,7 @@ def web_app(host: Host, records: Records, key: str, limits: Limits, jaeger_url: 
         models_router(host),
         api_models_router(host),
         api_runs_router(records, limits, jaeger_url),
+        *([api_publications_router(publishing)] if publishing else []),
     ):
         app.include_router(router, dependencies=asks_for_key, responses=_FAILURES)
     app.add_api_route("/healthz", _healthz, methods=["GET"], tags=["Health"])

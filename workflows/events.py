@@ -23,7 +23,7 @@ StepKind = Literal["main", "turn", "tool", "branch", "synthesis", "attempt"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """A request was accepted. `door` is `RunRequest.door`."""
+    """A request was accepted. `door` is `RunRequest.door`; `workflow_version` the publication's number, 0 without one."""
 
     id: str
     run_id: str
@@ -32,6 +32,7 @@ class RunStarted:
     protocol: str
     request: ChatRequest
     workflow_hash: str = ""
+    workflow_version: int = 0
     trace_id: str = ""
     stream: bool = False
     door: dict[str, Any] = field(default_factory=dict)

@@ -6,8 +6,9 @@ never an edit. `History` is the fold of both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
 
 from workflows.errors import PublicationNotFound
 from workflows.loading import content_hash, dump, parse
@@ -101,3 +102,32 @@ def drafted(spec: WorkflowSpec, *, who: str = "", at: float = 0.0, note: str = "
         at=at,
         note=note,
     )
+
+
+def version_json(history: History, number: int, draining: Collection[int] = ()) -> dict[str, Any]:
+    """One version as people and programs are shown it; without the workflow. Raises `PublicationNotFound`."""
+    version = asdict(history.version(number))
+    del version["workflow"]
+    return version | {"state": _state(history, number, draining)}
+
+
+def history_json(history: History, draining: Collection[int] = ()) -> dict[str, Any]:
+    """Everything about one name, newest first; without the workflows."""
+    active = history.active
+    numbers = sorted((publication.number for publication in history.publications), reverse=True)
+    return {
+        "virtual_model": history.virtual_model,
+        "active": active.number if active else None,
+        "active_since": history.active_since if active else None,
+        "versions": [version_json(history, number, draining) for number in numbers],
+        "activations": [
+            {"number": each.number, "at": each.at, "who": each.who, "cause": each.cause}
+            for each in reversed(history.activations)
+        ],
+    }
+
+
+def _state(history: History, number: int, draining: Collection[int]) -> State:
+    if history.active is not None and history.active.number == number:
+        return "active"
+    return "draining" if number in draining else "retired"

@@ -107,6 +107,7 @@ class RunView(RunSummary):
     total_usage: Usage = Usage()
     reason: str = ""
     workflow_hash: str = ""
+    workflow_version: int = 0
     steps: tuple[StepView, ...] = ()
 
     def tree(self) -> tuple[StepNode, ...]:
@@ -129,6 +130,7 @@ def run_view(events: Iterable[Event]) -> RunView:
         total_usage=finished.total_usage if finished else spent(known)[0],
         reason=ending.reason if isinstance(ending, RunCancelled) else "",
         workflow_hash=start.workflow_hash if start else "",
+        workflow_version=start.workflow_version if start else 0,
         steps=track(known, over=ending is not None, answered=finished is not None),
     )
 
@@ -190,6 +192,7 @@ def to_json(view: RunView) -> dict[str, Any]:
         "seconds": view.seconds,
         "trace_id": view.trace_id,
         "workflow_hash": view.workflow_hash,
+        "workflow_version": view.workflow_version,
         "steps": [_step_json(step) for step in view.steps],
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,14 @@ from actors.coordinator import Coordinator, Parts
 from actors.credits import Credits
 from actors.journal.actor import JournalActor
 from actors.lane import Lane
+from actors.publisher import Apps, Publisher, PublisherParts
 from actors.runs.credits import RemoteCredits
 from actors.runs.embedded import embedded_url
 from actors.runs.handles import Handle
 from actors.runs.journal import RemoteJournal
 from actors.runs.lanes import RemoteLanes
 from actors.runs.panels import RemotePanels
+from actors.runs.publisher import RemotePublisher
 from actors.supervisor import LaneKind, Node, Supervisor
 from cluster import roles
 from cluster.settings import Settings
@@ -34,6 +36,7 @@ _supervisor: Any = ray.remote(Supervisor)
 _coordinator: Any = ray.remote(Coordinator)
 _credits: Any = ray.remote(Credits)
 _lane: Any = ray.remote(Lane)
+_publisher: Any = ray.remote(Publisher)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,16 @@ def connect() -> Cluster:
     shards = [_coordinator_actor(number) for number in range(_coordinators())]
     crediting = _credits.options(**roles.CREDITS.options(get_if_exists=True)).remote(_remote_journal)
     return Cluster(_remote_journal(), RemotePanels(shards), RemoteCredits(crediting))
+
+
+def publisher(apps: Callable[[], Apps]) -> RemotePublisher:
+    """Find the publisher of this cluster, starting it when it is missing; `apps` is called in its process."""
+    options = roles.PUBLISHER.options(get_if_exists=True)
+
+    def connected() -> PublisherParts:
+        return PublisherParts(_remote_journal(), RemoteLanes(_supervisor_actor()), apps())
+
+    return RemotePublisher(_publisher.options(**options).remote(connected))
 
 
 async def ready() -> None:

@@ -19,7 +19,10 @@ def api_models_router(host: Host) -> APIRouter:
     @router.get("/api/models/{name}", response_model=None)
     async def describe_model(name: str) -> Response:
         """A virtual model's main LLM, mounted tools, branches and models."""
-        return Json(describe(host.workflow(name)))
+        spec = host.workflow(name)
+        published = next((model for model in host.names() if model.name == name), None)
+        version = {"version": published.version, "hash": published.hash} if published else {}
+        return Json({**describe(spec), **version})
 
     return router
 
@@ -36,7 +39,7 @@ def describe(spec: WorkflowSpec) -> dict[str, Any]:
         "tools": {name: _tool(tool) for name, tool in spec.tools.items()},
         "models": {alias: _model(model) for alias, model in spec.models.items()},
         "limits": spec.limits.model_dump(),
-        "deployment": spec.deployment,
+        "deployment": spec.hosting.model_dump(),
     }
 
 
@@ -46,6 +49,7 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
         "description": tool.description,
         "trigger": tool.trigger,
         "input_schema": tool.input_schema,
+        "when": tool.when.model_dump() if tool.when else None,
     }
     if isinstance(tool, ModelToolSpec):
         return {**told, "model": tool.model, "images": tool.images}
@@ -55,8 +59,13 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
             {"name": branch.name, "model": branch.model, "optional": branch.optional}
             for branch in tool.branches
         ],
+        "panel": tool.panel.model_dump() if tool.panel else None,
         "collect": tool.collect.model_dump(),
-        "synthesis": {"model": tool.synthesis.model},
+        "synthesis": {
+            "model": tool.synthesis.model,
+            "output": tool.synthesis.output,
+            "skip_when_agreement": tool.synthesis.skip_when_agreement,
+        },
     }
 
 

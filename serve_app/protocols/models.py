@@ -16,6 +16,13 @@ CODEX_VERSION = "client_version"
 """The query parameter by which Codex asks for its catalogue in place of a list; it complains about a list."""
 
 
+class Version(TypedDict):
+    """Which publication answers; OpenAI's SDKs carry it through."""
+
+    version: int
+    hash: str
+
+
 class Model(TypedDict):
     """A virtual model."""
 
@@ -23,6 +30,7 @@ class Model(TypedDict):
     object: Literal["model"]
     created: int
     owned_by: str
+    stellarator: Version
 
 
 class ModelList(TypedDict):
@@ -97,6 +105,7 @@ def _model(published: PublishedModel) -> Model:
         "object": "model",
         "created": published.created,
         "owned_by": "stellarator",
+        "stellarator": {"version": published.version, "hash": published.hash},
     }
 
 
