@@ -97,5 +97,6 @@ def _published(
         if trouble.virtual_model in named:
             raise PublishFailed(trouble.virtual_model, trouble.message)
         log.warning("%s is published and cannot be served: %s", trouble.virtual_model, trouble.message)
+    roll = asyncio.run(publisher.watch(0, 0.0))
     url = f"http://{settings.host}:{settings.port}/v1"
-    return Running(url, key, is_new, tuple(sorted(named)))
+    return Running(url, key, is_new, tuple(sorted(offering.key[0] for offering in roll.live)))

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from actors.journal import open_store
+from actors.journal.sql import SqlStore
 from actors.journal.store import JournalStore, RunQuery
 from cluster.settings import Settings
-from workflows.errors import RunNotFound, UsageError
+from workflows.errors import RunNotFound, SetupInvalid, UsageError
 from workflows.replay import RunSummary, RunView, run_view
+from workflows.spec import WorkflowSpec
 
 LAST = "last"
 """Stands for the newest run's id."""
@@ -19,13 +21,23 @@ _PREFIX = "run_"
 
 
 @contextmanager
-def history(settings: Settings) -> Iterator[JournalStore]:
+def history(settings: Settings) -> Iterator[SqlStore]:
     """The journal's store, read-only, closed at the end."""
     store = open_store(settings.database_url, read_only=True)
     try:
         yield store
     finally:
         store.close()
+
+
+def active(settings: Settings) -> tuple[WorkflowSpec, ...]:
+    """The workflows that are published; none without a journal, or in one from before there were publications."""
+    try:
+        with history(settings) as store:
+            histories = store.publications.histories()
+    except SetupInvalid:
+        return ()
+    return tuple(found.active.spec() for found in histories if found.active)
 
 
 def read_run(settings: Settings, name: str) -> RunView:

@@ -21,11 +21,19 @@ from typer.main import get_command
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the command table: where the command's Typer app (`app`) lives, and its line in ``--help``."""
+    """One row of the command table.
+
+    Attributes:
+        module: where the command's Typer app lives.
+        help: its line in ``--help``.
+        panel: the heading below which it stands there.
+        app: the Typer app's name in the module.
+    """
 
     module: str
     help: str
     panel: str
+    app: str = "app"
 
 
 class Deferred(TyperCommand):
@@ -33,11 +41,11 @@ class Deferred(TyperCommand):
 
     def __init__(self, name: str, entry: Entry) -> None:
         super().__init__(name, help=entry.help, rich_help_panel=entry.panel)
-        self.module = entry.module
+        self.entry = entry
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """The context of the real command, which from here on is the one that is used."""
-        app: Typer = importlib.import_module(self.module).app
+        app: Typer = getattr(importlib.import_module(self.entry.module), self.entry.app)
         return get_command(app).make_context(info_name, args, parent=parent, **extra)
 
 

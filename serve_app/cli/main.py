@@ -15,6 +15,8 @@ from serve_app.cli.errors import exit_code
 from serve_app.cli.lazy import Entry, lazy_group
 
 _RUN, _WRITE, _LOOK = "Run", "Write a workflow", "Look at what happened"
+_PUBLISH = "Publish, while the server runs"
+_CHANGE, _READ = "serve_app.cli.publish", "serve_app.cli.publications"
 
 COMMANDS = {
     "demo": Entry("serve_app.cli.demo", "Watch a panel of models answer, with no key and no set-up.", _RUN),
@@ -30,6 +32,13 @@ COMMANDS = {
     "lint": Entry("serve_app.cli.lint", "Check workflow files.", _WRITE),
     "preview": Entry("serve_app.cli.preview", "Run a workflow file once, on one prompt.", _WRITE),
     "schema": Entry("serve_app.cli.schema", "Print the workflow file's JSON Schema, for editors.", _WRITE),
+    "publish": Entry(_CHANGE, "Have a workflow answer, as a new version.", _PUBLISH, "publishing"),
+    "rollback": Entry(_CHANGE, "Have an earlier version answer again.", _PUBLISH, "rolling_back"),
+    "unpublish": Entry(_CHANGE, "Have a virtual model answer no more.", _PUBLISH, "unpublishing"),
+    "publications": Entry(_READ, "List what is published.", _PUBLISH, "listing"),
+    "history": Entry(_READ, "List a virtual model's versions.", _PUBLISH, "past"),
+    "diff": Entry(_READ, "Show what differs between two versions.", _PUBLISH, "comparing"),
+    "export": Entry(_READ, "Print a version's workflow file.", _PUBLISH, "exporting"),
     "runs": Entry("serve_app.cli.runs", "List runs, or show one: what was executed, what was said.", _LOOK),
     "bench": Entry("serve_app.cli.bench", "Measure it here, against lower bounds, peers and goals.", _LOOK),
 }

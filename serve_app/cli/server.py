@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 
 
 def serving(
-    settings: Settings, workflows: Sequence[WorkflowSpec], *, on_stage: Callable[[str], None]
+    settings: Settings,
+    workflows: Sequence[WorkflowSpec],
+    *,
+    recorded: bool = False,
+    everything: bool = False,
+    on_stage: Callable[[str], None],
 ) -> AbstractContextManager[Running]:
     """`serve_app.server.serving`."""
     on_stage("Loading Ray")
     server = importlib.import_module("serve_app.server")
-    running: AbstractContextManager[Running] = server.serving(settings, workflows, on_stage=on_stage)
+    running: AbstractContextManager[Running] = server.serving(
+        settings, workflows, recorded=recorded, everything=everything, on_stage=on_stage
+    )
     return running

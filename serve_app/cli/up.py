@@ -12,6 +12,7 @@ import typer
 from cluster.settings import Settings
 from serve_app.auth import key_file
 from serve_app.cli.console import stderr
+from serve_app.cli.history import active
 from serve_app.cli.keys import require_keys
 from serve_app.cli.render.connection import Key, how_to_call
 from serve_app.cli.room import require_room
@@ -28,7 +29,11 @@ app = typer.Typer(add_completion=False)
 def up(
     workflows: Annotated[
         list[str] | None,
-        typer.Argument(metavar="WORKFLOW...", help="Templates or files; none: the demo.", show_default=False),
+        typer.Argument(
+            metavar="WORKFLOW...",
+            help="Templates or files to publish and serve; none: everything that is published, or else the demo.",
+            show_default=False,
+        ),
     ] = None,
     *,
     host: Annotated[
@@ -54,17 +59,21 @@ def up(
     settings = replace(
         found, host=host or found.host, port=port or found.port, ray_address=address or found.ray_address
     )
-    specs = chosen(workflows or [], provider)
+    named = bool(workflows) or provider is not None
+    kept = () if named else active(settings)
+    specs = kept or chosen(workflows or [], provider)
     require_keys(specs, settings)
     require_room(settings)
     tell_about(specs, provider, stderr())
     fetch_weights(specs, settings, stderr())
-    _serve(specs, settings)
+    # The demo that runs when nothing is published is not published by that.
+    _serve(() if kept else specs, settings, recorded=named or bool(kept), everything=bool(kept))
 
 
-def _serve(specs: tuple[WorkflowSpec, ...], settings: Settings) -> None:
+def _serve(specs: tuple[WorkflowSpec, ...], settings: Settings, *, recorded: bool, everything: bool) -> None:
     stages = Stages(stderr())
-    with stages.shown(), serving(settings, specs, on_stage=stages) as running:
+    serving_now = serving(settings, specs, recorded=recorded, everything=everything, on_stage=stages)
+    with stages.shown(), serving_now as running:
         stages.done()
         new_key = running.api_key if running.api_key_is_new else ""
         key = Key(None) if settings.api_key else Key(key_file(settings), new_key)

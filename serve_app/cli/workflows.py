@@ -16,7 +16,7 @@ from workflows import catalog
 from workflows.binding import Provider, available, bind, ollama_address, provider, providers
 from workflows.errors import SetupInvalid, UsageError, WorkflowInvalid
 from workflows.lint import check
-from workflows.loading import parse, read_text
+from workflows.loading import dump, parse, read_text
 from workflows.spec import WorkflowSpec
 
 TEMPLATE = "fusion-review"
@@ -72,6 +72,14 @@ def bound(spec: WorkflowSpec, name: str) -> WorkflowSpec:
     if value is None:
         raise SetupInvalid(f"{found.variable} is not set; the provider `{name}` needs it.")
     return bind(spec, name, ollama_address(value) if name == "ollama" else "")
+
+
+def renamed(spec: WorkflowSpec, name: str) -> WorkflowSpec:
+    """The workflow under another name; raises `UsageError` when it cannot be called so."""
+    try:
+        return parse(dump(spec.model_copy(update={"name": name})))
+    except WorkflowInvalid as error:
+        raise UsageError(f"`{name}`: {error.problems[0].message}.") from error
 
 
 def usable_providers() -> tuple[Provider, ...]:
