@@ -99,14 +99,21 @@ def record(instrument: Instrument, value: float, attributes: Attributes) -> None
         sink.record(instrument, value, attributes)
 
 
-def watch(instrument: Instrument, read: Callable[[], float], attributes: Attributes) -> None:
-    """Read a gauge every few seconds, for as long as the process lives; `read` is called in a thread."""
+def watch(instrument: Instrument, read: Callable[[], float], attributes: Attributes) -> Callable[[], None]:
+    """Read a gauge every few seconds, until what this returns is called; `read` is called in a thread."""
     if not _process.sinks:
-        return
-    _process.watched.append(_Watched(instrument, read, {**attributes, "process": str(os.getpid())}))
+        return lambda: None
+    watched = _Watched(instrument, read, {**attributes, "process": str(os.getpid())})
+    _process.watched.append(watched)
     if _process.watcher is None:
         _process.watcher = threading.Thread(target=_keep_reading, name="gauges", daemon=True)
         _process.watcher.start()
+
+    def forget() -> None:
+        if watched in _process.watched:
+            _process.watched.remove(watched)
+
+    return forget
 
 
 def read_gauges() -> None:

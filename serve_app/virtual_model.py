@@ -35,8 +35,9 @@ class VirtualModel:
         self._conversations = Conversations(
             spec, self._models, cluster.panels, cluster.crediting, cluster.journal, version=version
         )
-
-        metrics.watch(RUNS_ACTIVE, lambda: self._conversations.active, {"virtual_model": spec.name})
+        self._forget = metrics.watch(
+            RUNS_ACTIVE, lambda: self._conversations.active, {"virtual_model": spec.name}
+        )
 
     def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Answer one request; closing the iterator cancels the run."""
@@ -44,6 +45,7 @@ class VirtualModel:
 
     async def aclose(self) -> None:
         """Close the connections to the providers."""
+        self._forget()
         await self._models.aclose()
 
 
