@@ -121,7 +121,14 @@ class Gateway:
         key, _ = ensure_key(key_file(self._settings), self._settings.api_key)
         limits = Limits(max_body_bytes=self._settings.max_body_bytes, progress=self._settings.progress)
         host = RayHost(self._follower.roster)
-        return web_app(host, self._cluster.journal, key, limits, jaeger_url=self._settings.jaeger_url, publishing=self._publisher)
+        return web_app(
+            host,
+            self._cluster.journal,
+            key,
+            limits,
+            jaeger_url=self._settings.jaeger_url,
+            publishing=self._publisher,
+        )
 
 
 class Follower:
