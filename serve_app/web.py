@@ -54,7 +54,26 @@ def web_app(
     `jaeger_url` is where Jaeger's page shows the traces; empty: nobody knows. Without `publishing` nothing can be
     published over HTTP.
     """
-    app = FastAPI(
+    app = _bare(key, limits, jaeger_url)
+    # The key itself is `Locked`'s business; this makes OpenAPI, and so the page under /docs, ask for it.
+    asks_for_key = [Depends(HTTPBearer(auto_error=False, description="The server's API key."))]
+    for router in (
+        chat_router(host, limits),
+        responses_router(host, records, limits),
+        messages_router(host, limits),
+        models_router(host),
+        api_models_router(host),
+        api_runs_router(records, limits, jaeger_url),
+        *([api_publications_router(publishing)] if publishing else []),
+    ):
+        app.include_router(router, dependencies=asks_for_key, responses=_FAILURES)
+    app.add_api_route("/healthz", _healthz, methods=["GET"], tags=["Health"])
+    return app
+
+
+def _bare(key: str, limits: Limits, jaeger_url: str) -> FastAPI:
+    """What every request passes on its way to a route, and every error on its way out."""
+    return FastAPI(
         title="Stellarator",
         description="Publishes a panel of models as one model.",
         version="1",
@@ -74,20 +93,6 @@ def web_app(
             ClientDisconnect: _nobody_left,
         },
     )
-    # The key itself is `Locked`'s business; this makes OpenAPI, and so the page under /docs, ask for it.
-    asks_for_key = [Depends(HTTPBearer(auto_error=False, description="The server's API key."))]
-    for router in (
-        chat_router(host, limits),
-        responses_router(host, records, limits),
-        messages_router(host, limits),
-        models_router(host),
-        api_models_router(host),
-        api_runs_router(records, limits, jaeger_url),
-        *([api_publications_router(publishing)] if publishing else []),
-    ):
-        app.include_router(router, dependencies=asks_for_key, responses=_FAILURES)
-    app.add_api_route("/healthz", _healthz, methods=["GET"], tags=["Health"])
-    return app
 
 
 async def _healthz() -> dict[str, str]:

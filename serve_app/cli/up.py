@@ -59,9 +59,13 @@ def up(
     settings = replace(
         found, host=host or found.host, port=port or found.port, ray_address=address or found.ray_address
     )
+    _up(workflows or [], provider, settings)
+
+
+def _up(workflows: list[str], provider: str | None, settings: Settings) -> None:
     named = bool(workflows) or provider is not None
     kept = () if named else active(settings)
-    specs = kept or chosen(workflows or [], provider)
+    specs = kept or chosen(workflows, provider)
     require_keys(specs, settings)
     require_room(settings)
     tell_about(specs, provider, stderr())
