@@ -19,6 +19,7 @@ from cluster.settings import Settings, environment
 from serve_app.server import Running, serving
 from tests.integration.panels import published, rules
 from tests.otlp import HttpReceiver, Receiver
+from tests.postgres import Postgres, running_postgres
 
 KEY = "sk-stellarator-for-tests"
 SOON = {"OTEL_METRIC_EXPORT_INTERVAL": "500", "RAY_metrics_report_interval_ms": "1000"}
@@ -61,6 +62,13 @@ def free_port() -> int:
         bound.bind(("127.0.0.1", 0))
         port: int = bound.getsockname()[1]
         return port
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL for whoever only needs databases; who lets it fail starts one of their own."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from actors.journal.sql import open_store
+from actors.journal.sql import store_at
 from actors.journal.store import PAGE, Recorded, RunQuery
 from actors.journal.writer import JournalHealth, JournalWriter
 from cluster import metrics, observability
@@ -27,7 +27,7 @@ class JournalActor:
 
     def __init__(self, url: str, capture_content: bool) -> None:
         observability.setup("journal")
-        store = open_store(url)
+        store = store_at(url)
         self._publications = store.publications
         self._writer = JournalWriter(store, on_transaction=_measure)
         metrics.watch(JOURNAL_WAITING, lambda: self._writer.health().waiting, {})

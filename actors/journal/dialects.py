@@ -1,18 +1,21 @@
 """What differs between the databases: how to connect, how to take turns at writing, how to upsert.
 
-And what they say when they fail, in our words. SQLite (a file, WAL) is the embedded default; PostgreSQL (psycopg 3) is for a cluster that shares one journal.
+And what they say when they fail, in our words. SQLite (a file, WAL) is the embedded default; PostgreSQL (psycopg 3)
+is for a cluster that shares one journal, and for clusters that share one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from time import monotonic
+from typing import Any, TypeAlias
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -22,10 +25,29 @@ Upsert: TypeAlias = sqlite.Insert | postgresql.Insert
 _INSERTS: dict[str, Callable[[Table], Upsert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 LOCK_SECONDS = 10.0
-"""How long a SQLite writer waits for its turn."""
+"""How long a writer waits for its turn."""
+CONNECT_SECONDS = 10
+"""How long PostgreSQL may take to let us in."""
+ANSWER_SECONDS = 30.0
+"""How long PostgreSQL may take over one statement; then the connection is given up as dead."""
+IDLE_SECONDS = 60
+"""After how long PostgreSQL takes the turn away from a writer that is silent in the middle of a transaction."""
 
 # Any number will do, as long as every writer of a journal uses the same.
 _TURN = 0x57E11A
+# One statement, because each is a journey: first the bounds, which hold for this transaction, then the turn.
+_TAKE_TURN = text(
+    "SELECT set_config('lock_timeout', :lock, true), "
+    "set_config('idle_in_transaction_session_timeout', :idle, true), pg_advisory_xact_lock(:turn)"
+)
+_POSTGRESQL = "postgresql+psycopg"
+# What these complaints mean for whoever runs the product, by what the driver says.
+_ADVICE = {
+    "database or disk is full": "free some space or run `stellarator journal prune`",
+    "database is locked": "another program keeps it to itself; end that program",
+    "canceling statement due to lock timeout": "another program has been writing for too long",
+    "attempt to write a readonly database": "let its owner write the file and its folder",
+}
 
 
 def parse(url: str) -> URL:
@@ -39,10 +61,16 @@ def parse(url: str) -> URL:
     except ArgumentError as error:
         raise SetupInvalid(
             "The journal's database address is not one; write sqlite:////path/journal.db or "
-            "postgresql+psycopg://user@host/database."
+            "postgresql://user@host/database."
         ) from error
+    if parsed.drivername in {"postgresql", "postgres"}:
+        parsed = parsed.set(drivername=_POSTGRESQL)
     if parsed.get_backend_name() not in _INSERTS:
         raise SetupInvalid(f"The journal cannot be in {parsed.get_backend_name()}; use sqlite or postgresql.")
+    if not _is_sqlite(parsed) and parsed.drivername != _POSTGRESQL:
+        raise SetupInvalid(
+            f"The journal cannot use the driver {parsed.drivername}; write postgresql:// alone."
+        )
     if _is_sqlite(parsed) and parsed.database in {None, "", ":memory:"}:
         raise SetupInvalid("The journal needs a file; write sqlite:////path/journal.db.")
     return parsed
@@ -89,6 +117,15 @@ def reading_engine(url: URL, connections: int) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
+def before_connecting(engine: Engine, do: Callable[[], None]) -> None:
+    """Have something done whenever the engine is about to open a connection; what that raises ends the attempt."""
+
+    def on_connect(*_: object) -> None:
+        do()
+
+    event.listen(engine, "do_connect", on_connect, insert=True)
+
+
 def upsert(engine: Engine, table: Table) -> Upsert:
     """An insert that can say what to do about rows that are there already."""
     return _INSERTS[engine.dialect.name](table)
@@ -105,25 +142,28 @@ def translated() -> Iterator[None]:
 
 def _said(error: SQLAlchemyError) -> str:
     """The driver's own words where they are about the database; about data (subclasses of these) they may quote it."""
-    if isinstance(error, DBAPIError) and type(error) in {OperationalError, DatabaseError}:
-        return str(error.orig).partition("\n")[0]
-    return type(error).__name__
+    if not isinstance(error, DBAPIError) or type(error) not in {OperationalError, DatabaseError}:
+        return type(error).__name__
+    said = str(error.orig).partition("\n")[0]
+    return f"{said} ({_ADVICE[said]})" if said in _ADVICE else said
 
 
 def _engine(url: URL, pool_size: int) -> Engine:
     """An engine that never shows a statement's parameters in an error: they hold what people said."""
-    waiting = {"timeout": LOCK_SECONDS} if _is_sqlite(url) else {}
+    bounds = {"timeout": LOCK_SECONDS} if _is_sqlite(url) else {"connect_timeout": CONNECT_SECONDS}
     engine = create_engine(
         url,
         hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=not _is_sqlite(url),
-        connect_args=waiting,
+        connect_args=bounds,
     )
     if _is_sqlite(url):
         event.listen(engine, "connect", _own_transactions)
         event.listen(engine, "connect", _pragma("foreign_keys=ON"))
+    else:
+        event.listen(engine, "do_connect", _connect_impatiently)
     return engine
 
 
@@ -158,5 +198,37 @@ def _begin_immediate(connection: Connection) -> None:
 
 
 def _begin_locked(connection: Connection) -> None:
-    """One writer at a time, as in SQLite: so places grow in the order of commits, and readers miss nothing."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": _TURN})
+    """One writer at a time, as in SQLite: so places grow in the order of commits, and readers miss nothing.
+
+    PostgreSQL makes a transaction visible before it frees its locks, so whoever has the turn sees all that went
+    before, and no place that is given out later is seen earlier. What is given out and rolled back leaves a gap.
+    """
+    bounds = {"lock": f"{LOCK_SECONDS * 1000:.0f}ms", "idle": f"{IDLE_SECONDS}s", "turn": _TURN}
+    connection.execute(_TAKE_TURN, bounds)
+
+
+def _connect_impatiently(dialect: Dialect, _entry: object, args: tuple[Any, ...], options: Any) -> Any:
+    """Connect to PostgreSQL by a connection that does not wait forever."""
+    psycopg: Any = dialect.loaded_dbapi
+    return _impatient(psycopg).connect(*args, **options)
+
+
+@cache
+def _impatient(psycopg: Any) -> Any:
+    """A psycopg connection, bounded in time: a server that is frozen, or cut off, does not close its connections.
+
+    Made here, because whoever uses SQLite should not pay for loading psycopg.
+    """
+
+    class Impatient(psycopg.Connection):  # type: ignore[misc]  # known at run time only
+        def wait(self, awaited: Any, *args: Any, **options: Any) -> Any:
+            end = monotonic() + ANSWER_SECONDS
+            try:
+                return super().wait(awaited, *args, **{"timeout": ANSWER_SECONDS, **options})
+            except psycopg.OperationalError:
+                if monotonic() < end:
+                    raise
+                self.pgconn.finish()  # a command is under way on it, so it is of no use any more
+                raise psycopg.OperationalError(f"no answer within {ANSWER_SECONDS:.0f} s") from None
+
+    return Impatient

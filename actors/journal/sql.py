@@ -7,11 +7,12 @@ stored, which is exact, as there is one writer at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from threading import Lock
 from typing import Literal, TypeVar
 
-from sqlalchemy import Column, Connection, Engine, insert, select
+from sqlalchemy import URL, Column, Connection, Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from actors.journal import dialects, projection, schema
@@ -45,21 +46,66 @@ def open_store(url: str, *, read_only: bool = False) -> SqlStore:
         JournalUnavailable: the database cannot be reached.
     """
     address = dialects.parse(url)
-    if read_only:
-        dialects.require_file(address)
-    else:
-        dialects.prepare_file(address)
-    reader = dialects.reading_engine(address, READERS)
-    # Who reads only has no writing engine: the database itself refuses an append.
-    writer = reader if read_only else dialects.writing_engine(address)
+    writer, reader = _looking(address) if read_only else _writing(address)
     store = SqlStore(writer, reader)
     try:
         with dialects.translated():
-            (schema.require if read_only else schema.migrate)(writer)
+            schema.require(reader)
     except BaseException:
         store.close()
         raise
     return store
+
+
+def store_at(url: str) -> SqlStore:
+    """The journal at this URL, made or brought up to date by whatever is asked of it first.
+
+    For who has to live while the database is away: what `open_store` raises comes from the store's methods then.
+
+    Raises:
+        SetupInvalid: not the URL of a journal.
+    """
+    return SqlStore(*_writing(dialects.parse(url)))
+
+
+def _looking(address: URL) -> tuple[Engine, Engine]:
+    """Who reads only has no writing engine: the database itself refuses an append."""
+    dialects.require_file(address)
+    engine = dialects.reading_engine(address, READERS)
+    return engine, engine
+
+
+def _writing(address: URL) -> tuple[Engine, Engine]:
+    """Engines for writing and reading; the first connection of either brings the schema up to date."""
+    dialects.prepare_file(address)
+    engines = dialects.writing_engine(address), dialects.reading_engine(address, READERS)
+    migrated = _Once(lambda: _migrate(address))
+    for engine in engines:
+        dialects.before_connecting(engine, migrated)
+    return engines
+
+
+class _Once:
+    """Does something until it has worked, and never again; whoever comes meanwhile waits."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self._do = do
+        self._done = False
+        self._doing = Lock()
+
+    def __call__(self) -> None:
+        with self._doing:
+            if not self._done:
+                self._do()
+                self._done = True
+
+
+def _migrate(address: URL) -> None:
+    engine = dialects.writing_engine(address)
+    try:
+        schema.migrate(engine)
+    finally:
+        engine.dispose()
 
 
 class SqlStore:

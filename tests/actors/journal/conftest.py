@@ -1,19 +1,36 @@
-"""Real journals, each in a file of its own."""
+"""Real journals: each in a file of its own, and each in a database of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from actors.journal import open_store
 from actors.journal.sql import SqlStore
+from tests.postgres import Postgres
+
+Database = Literal["sqlite", "postgresql"]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Which database the journal is in. Every test that uses a journal runs on both."""
+    kind: Database = request.param
+    return kind
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(database: Database, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """The address of a journal that does not exist yet."""
+    return _new(database, tmp_path / "state", request)
+
+
+@pytest.fixture
+def file_url(tmp_path: Path) -> str:
+    """The address of a journal in a file that does not exist yet."""
     return f"sqlite:///{tmp_path}/state/journal.db"
 
 
@@ -27,9 +44,18 @@ def store(url: str) -> Iterator[SqlStore]:
 
 
 @pytest.fixture(scope="module")
-def lasting_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStore]:
+def lasting_store(
+    database: Database, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[SqlStore]:
     """One journal for all examples of a property; each example has runs of its own."""
-    store = open_store(f"sqlite:///{tmp_path_factory.mktemp('journal')}/journal.db")
+    store = open_store(_new(database, tmp_path_factory.mktemp("journal"), request))
     assert isinstance(store, SqlStore)
     yield store
     store.close()
+
+
+def _new(database: Database, folder: Path, request: pytest.FixtureRequest) -> str:
+    if database == "sqlite":
+        return f"sqlite:///{folder}/journal.db"
+    server: Postgres = request.getfixturevalue("postgres")  # nobody who runs one file test waits for a server
+    return server.new_database()

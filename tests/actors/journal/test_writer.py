@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -16,6 +14,7 @@ from actors.journal import dialects, open_store
 from actors.journal.sql import SqlStore
 from actors.journal.store import PAGE, Recorded, RunQuery
 from actors.journal.writer import Bounds, JournalWriter
+from tests.actors.journal.databases import locked
 from tests.workflows.stories import dripping, fusion_run
 from workflows.errors import JournalUnavailable
 from workflows.events import Event, RunFinished
@@ -52,17 +51,6 @@ class Gated:
 
     def close(self) -> None:
         self._store.close()
-
-
-@contextmanager
-def locked(url: str) -> Iterator[None]:
-    """The database kept from every writer by a foreign process' transaction."""
-    other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.close()
 
 
 def commits(store: SqlStore) -> list[object]:
@@ -286,7 +274,7 @@ class TestTrouble:
         with locked(impatient_url):
             append = asyncio.create_task(writer.append(fusion_run()))
             await eventually(lambda: writer.health().trouble)
-            assert "locked" in writer.health().trouble
+            assert "lock" in writer.health().trouble
             assert not append.done()
         await append
         assert writer.health().trouble == ""
