@@ -22,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from workflows.errors import JournalUnavailable, SetupInvalid
 
 Upsert: TypeAlias = sqlite.Insert | postgresql.Insert
+Preparation: TypeAlias = Callable[[], None]
 _INSERTS: dict[str, Callable[[Table], Upsert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 LOCK_SECONDS = 10.0
@@ -48,6 +49,10 @@ _ADVICE = {
     "canceling statement due to lock timeout": "another program has been writing for too long",
     "attempt to write a readonly database": "let its owner write the file and its folder",
 }
+
+
+def _nothing() -> None:
+    """There is nothing to prepare."""
 
 
 def parse(url: str) -> URL:
@@ -95,9 +100,9 @@ def require_file(url: URL) -> None:
         raise SetupInvalid(f"There is no journal at {path} yet; the first run makes it.")
 
 
-def writing_engine(url: URL) -> Engine:
-    """One connection, whose transactions take the turn to write when they begin."""
-    engine = _engine(url, pool_size=1)
+def writing_engine(url: URL, first: Preparation = _nothing) -> Engine:
+    """One connection, whose transactions take the turn to write when they begin; `first` is done before connecting."""
+    engine = _engine(url, 1, first)
     if _is_sqlite(url):
         event.listen(engine, "connect", _pragma("journal_mode=WAL"))
         event.listen(engine, "connect", _pragma("synchronous=NORMAL"))
@@ -107,23 +112,14 @@ def writing_engine(url: URL) -> Engine:
     return engine
 
 
-def reading_engine(url: URL, connections: int) -> Engine:
+def reading_engine(url: URL, connections: int, first: Preparation = _nothing) -> Engine:
     """Connections that see one state for the length of a transaction, and cannot write."""
-    engine = _engine(url, pool_size=connections)
+    engine = _engine(url, connections, first)
     if _is_sqlite(url):
         event.listen(engine, "connect", _pragma("query_only=ON"))
         event.listen(engine, "begin", _begin)
         return engine
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-
-
-def before_connecting(engine: Engine, do: Callable[[], None]) -> None:
-    """Have something done whenever the engine is about to open a connection; what that raises ends the attempt."""
-
-    def on_connect(*_: object) -> None:
-        do()
-
-    event.listen(engine, "do_connect", on_connect, insert=True)
 
 
 def upsert(engine: Engine, table: Table) -> Upsert:
@@ -148,7 +144,7 @@ def _said(error: SQLAlchemyError) -> str:
     return f"{said} ({_ADVICE[said]})" if said in _ADVICE else said
 
 
-def _engine(url: URL, pool_size: int) -> Engine:
+def _engine(url: URL, pool_size: int, first: Preparation) -> Engine:
     """An engine that never shows a statement's parameters in an error: they hold what people said."""
     bounds = {"timeout": LOCK_SECONDS} if _is_sqlite(url) else {"connect_timeout": CONNECT_SECONDS}
     engine = create_engine(
@@ -159,6 +155,7 @@ def _engine(url: URL, pool_size: int) -> Engine:
         pool_pre_ping=not _is_sqlite(url),
         connect_args=bounds,
     )
+    event.listen(engine, "do_connect", lambda *_: first())
     if _is_sqlite(url):
         event.listen(engine, "connect", _own_transactions)
         event.listen(engine, "connect", _pragma("foreign_keys=ON"))

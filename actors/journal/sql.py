@@ -78,11 +78,8 @@ def _looking(address: URL) -> tuple[Engine, Engine]:
 def _writing(address: URL) -> tuple[Engine, Engine]:
     """Engines for writing and reading; the first connection of either brings the schema up to date."""
     dialects.prepare_file(address)
-    engines = dialects.writing_engine(address), dialects.reading_engine(address, READERS)
     migrated = _Once(lambda: _migrate(address))
-    for engine in engines:
-        dialects.before_connecting(engine, migrated)
-    return engines
+    return dialects.writing_engine(address, migrated), dialects.reading_engine(address, READERS, migrated)
 
 
 class _Once:
