@@ -64,6 +64,7 @@ class Recorder:
                 trace_id=trace_id,
                 stream=run.stream,
                 door=dict(run.door),
+                dropped=run.dropped,
             )
         )
 

@@ -39,6 +39,7 @@ class RunRequest:
         progress: whether the client is told how a panel is doing while it runs.
         panel: the client's wish about the panel; None leaves it to the workflow.
         panel_tool: the mounted tool that the client named; empty: any.
+        dropped: what the door left out of the request: names of fields, never contents.
         depth: how many virtual models called this one; a panel runs at depth 0 only.
         traceparent: W3C trace context; empty when the client sent none and tracing is off.
         door: what the door needs to show this answer again later, as JSON; the journal keeps it (a list
@@ -53,6 +54,7 @@ class RunRequest:
     progress: bool = False
     panel: PanelMode | None = None
     panel_tool: str = ""
+    dropped: tuple[str, ...] = ()
     depth: int = 0
     traceparent: str = ""
     door: Json = field(default_factory=dict)

@@ -23,7 +23,10 @@ StepKind = Literal["main", "turn", "tool", "branch", "synthesis", "attempt"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """A request was accepted. `door` is `RunRequest.door`; `workflow_version` the publication's number, 0 without one."""
+    """A request was accepted.
+
+    `door` and `dropped` are the `RunRequest`'s; `workflow_version` is the publication's number, 0 without one.
+    """
 
     id: str
     run_id: str
@@ -36,6 +39,7 @@ class RunStarted:
     trace_id: str = ""
     stream: bool = False
     door: dict[str, Any] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
     kind: Literal["run_started"] = "run_started"
     v: Literal[1] = 1
 

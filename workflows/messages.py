@@ -222,6 +222,8 @@ class Completion:
         cost_usd: what the call cost; None when no price is known.
         response_id: the provider's id of the answer; may be empty.
         stop_sequence: which of the request's stop sequences ended it, where the provider says so.
+        dropped: what the model's client left out of the request because the provider could not take it: names of
+            parameters and kinds of parts, never contents.
     """
 
     message: Message
@@ -231,6 +233,7 @@ class Completion:
     cost_usd: float | None = None
     response_id: str = ""
     stop_sequence: str = ""
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

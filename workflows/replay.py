@@ -95,12 +95,14 @@ class RunView(RunSummary):
     Attributes:
         request: what the client sent; None when the run's start is not in the events.
         answer: the visible answer; empty until the run is finished.
+        dropped: what the door left out of the request: names of fields.
         usage: the size of the client's own conversation.
         total_usage: of all steps together.
         reason: why the run was cancelled.
     """
 
     request: ChatRequest | None = None
+    dropped: tuple[str, ...] = ()
     answer: str = ""
     finish_reason: str = ""
     usage: Usage = Usage()
@@ -124,6 +126,7 @@ def run_view(events: Iterable[Event]) -> RunView:
     return RunView(
         **{each.name: getattr(summary, each.name) for each in fields(summary)},
         request=start.request if start else None,
+        dropped=start.dropped if start else (),
         answer=finished.answer if finished else "",
         finish_reason=finished.finish_reason if finished else "",
         usage=finished.usage if finished else Usage(),
@@ -185,6 +188,7 @@ def to_json(view: RunView) -> dict[str, Any]:
         "total_usage": asdict(view.total_usage),
         "cost_usd": view.cost_usd,
         "panel": view.panel,
+        "dropped": list(view.dropped),
         "error": asdict(view.error) if view.error else None,
         "reason": view.reason,
         "started_at": view.started_at,
@@ -208,6 +212,7 @@ def _step_json(step: StepView) -> dict[str, Any]:
         "input_tokens": step.input_tokens,
         "output_tokens": step.output_tokens,
         "cost_usd": step.cost_usd,
+        "dropped": list(step.dropped),
         "error": asdict(step.failure) if step.failure else None,
         "reason": step.reason,
         "output": step.output,

@@ -91,6 +91,11 @@ class StepView:
         return self.usage.output_tokens
 
     @property
+    def dropped(self) -> tuple[str, ...]:
+        """What the model's client left out of the request."""
+        return self.completion.dropped if self.completion is not None else ()
+
+    @property
     def output(self) -> str:
         """What the step said, as text: an LLM's answer or a tool's result."""
         if self.completion is not None:

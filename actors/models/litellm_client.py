@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
@@ -21,7 +21,7 @@ import litellm
 from litellm import exceptions as theirs
 
 from actors.models.openai_compatible.decode import Answer
-from actors.models.openai_compatible.encode import messages, options
+from actors.models.openai_compatible.encode import left_out, messages, options
 from actors.models.openai_compatible.faults import detail_of, of_status, retry_after
 from workflows.errors import (
     UpstreamError,
@@ -63,7 +63,7 @@ class LiteLLMModel:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
         """Stream one answer."""
-        answer = Answer(self._model, request)
+        answer = Answer(self._model, request, (*left_out(request), *self._unsupported(options(request))))
         try:
             response: Any = await litellm.acompletion(**self._arguments(request))
             if response is None:
@@ -78,6 +78,14 @@ class LiteLLMModel:
         except Exception as error:
             raise translated(self._model, error, self._key) from error
         yield completion
+
+    def _unsupported(self, told: Iterable[str]) -> tuple[str, ...]:
+        """The parameters that LiteLLM will drop (`drop_params`); those that are not OpenAI's it passes on."""
+        supported: list[str] | None = litellm.get_supported_openai_params(self._model)
+        if supported is None:
+            return ()
+        theirs_to_drop = {*litellm.constants.OPENAI_CHAT_COMPLETION_PARAMS} - {*supported}
+        return tuple(name for name in told if name in theirs_to_drop)
 
     def _unprocessable(self) -> UpstreamRefused:
         """After a 422 LiteLLM leaves parameters out and asks again; if that fails, too, it returns without a word."""

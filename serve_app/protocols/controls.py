@@ -64,6 +64,7 @@ def accepted(
     virtual_model: str,
     protocol: str,
     stream: bool,
+    dropped: tuple[str, ...] = (),
 ) -> RunRequest:
     """The run that a client asks for, of a virtual model whose mounted tools are `mounted`.
 
@@ -89,6 +90,7 @@ def accepted(
         progress=stream and controls.progress,
         panel=panel,
         panel_tool=panel_tool,
+        dropped=dropped,
         depth=controls.depth,
         traceparent=controls.traceparent,
     )

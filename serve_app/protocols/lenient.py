@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Lenient(BaseModel):
     """Fields that we do not know are kept, not refused. Python's JSON reads NaN, which no provider takes."""
+
+    is_opaque: ClassVar[bool] = False
+    """Whether a translation takes the value whole, or leaves it out whole, without a look at its fields."""
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 

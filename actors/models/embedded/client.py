@@ -16,7 +16,7 @@ import httpx
 
 from actors.models.embedded import choosing
 from actors.models.embedded.server import SLOT_TOKENS
-from actors.models.embedded.shaping import fitted, plain
+from actors.models.embedded.shaping import fitted, left_out, plain
 from actors.models.embedded.tightening import ANY_OBJECT, longest, tightened
 from actors.models.openai_compatible.client import OpenAICompatibleModel
 from workflows.errors import UpstreamRefused, UpstreamTimeout, UpstreamUnavailable
@@ -80,7 +80,7 @@ class EmbeddedModel:
         async with aclosing(self._answer(replace(request, tools=()))) as items:
             async for item in items:
                 if isinstance(item, Completion):
-                    yield replace(item, usage=choice.usage + item.usage)
+                    yield replace(item, usage=choice.usage + item.usage, dropped=_dropped(request))
                 else:
                     yield item
 
@@ -104,7 +104,7 @@ class EmbeddedModel:
         message = Message("assistant", (call,))
         return (
             ToolCallDelta(0, call.id, call.name, call.arguments),
-            Completion(message, "tool_calls", choice.usage, self._model, 0.0),
+            Completion(message, "tool_calls", choice.usage, self._model, 0.0, dropped=_dropped(request)),
         )
 
     async def _answer(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
@@ -155,6 +155,12 @@ class _Choice:
 
     tool: Tool | None = None
     usage: Usage = Usage()
+
+
+def _dropped(request: ChatRequest) -> tuple[str, ...]:
+    """What this model cannot take of a request."""
+    effort = ("reasoning_effort",) if request.sampling.reasoning_effort else ()
+    return (*left_out(request.messages), *effort)
 
 
 def _bounded(request: ChatRequest) -> ChatRequest:

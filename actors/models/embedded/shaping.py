@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from workflows.messages import Message, Role, ToolResult
+from workflows.messages import File, Foreign, Image, Message, Role, ToolResult
 from workflows.text import estimated_tokens
 
 EXAMPLES_KEPT = 4
@@ -45,6 +45,18 @@ def plain(messages: Sequence[Message]) -> tuple[Message, ...]:
             turns.append((role, text))
     told = tuple(Message.of(role, text) for role, text in turns)
     return (Message.of("system", "\n\n".join(system)), *told) if system else told
+
+
+def left_out(messages: Sequence[Message]) -> tuple[str, ...]:
+    """The kinds of parts that `plain` cannot tell, each once."""
+    return tuple(
+        dict.fromkeys(
+            part.type
+            for message in messages
+            for part in message.parts
+            if isinstance(part, Image | File | Foreign)
+        )
+    )
 
 
 def fitted(messages: Sequence[Message], max_tokens: int) -> tuple[Message, ...]:

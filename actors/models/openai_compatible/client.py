@@ -14,7 +14,7 @@ import httpx
 
 from actors.models.openai_compatible import faults
 from actors.models.openai_compatible.decode import Answer
-from actors.models.openai_compatible.encode import body
+from actors.models.openai_compatible.encode import body, left_out
 from actors.models.openai_compatible.sse import Decoder, EventTooLong
 from workflows.errors import UpstreamMalformed, UpstreamRefused, UpstreamTimeout, UpstreamUnavailable
 from workflows.messages import ChatRequest, Delta, StreamItem
@@ -91,7 +91,7 @@ class OpenAICompatibleModel:
         return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
 
     async def _read(self, response: httpx.Response, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
-        answer = Answer(self._model, request)
+        answer = Answer(self._model, request, left_out(request))
         if "application/json" in response.headers.get("content-type", ""):
             for delta in answer.feed(self._object(await response.aread())):  # it does not stream
                 yield delta

@@ -86,8 +86,9 @@ class _Call:
 class Answer:
     """One answer being put together."""
 
-    def __init__(self, model: str, request: ChatRequest) -> None:
+    def __init__(self, model: str, request: ChatRequest, dropped: tuple[str, ...] = ()) -> None:
         self._model = model
+        self._dropped = dropped
         self._request = request
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -134,7 +135,9 @@ class Answer:
             reason = "tool_calls"
         usage = self._usage if self._usage != Usage() else estimate(self._request, message)
         model = self._answered_by or self._model
-        return Completion(message, reason, usage, model, self._cost, self._id, self._stopped_by)
+        return Completion(
+            message, reason, usage, model, self._cost, self._id, self._stopped_by, self._dropped
+        )
 
     def _chunk(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
         self._id = self._id or str(chunk.get("id") or "")

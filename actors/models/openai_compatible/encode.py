@@ -3,13 +3,13 @@
 The source of the format is OpenAI's API reference for ``POST /chat/completions``; what servers differ in is said
 where it matters. LiteLLM takes the same messages and tools, so its client uses these functions, too.
 
-Left out is only what no server could understand: parts that are foreign to this format (said in the log), and
-thinking that did not come from such a server or that led to no tool call.
+Left out is only what no server could understand (`left_out` says what): parts that are foreign to this format, and
+thinking that did not come from such a server.
 """
 
 from __future__ import annotations
 
-import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,14 +30,13 @@ from workflows.messages import (
     ToolResult,
 )
 
-log = logging.getLogger(__name__)
-
 ORIGIN = "openai_chat"
 """The origin of `Foreign` parts that this format understands.
 
 A payload with a ``type`` is a content part; one without is fields of an assistant's message.
 """
 
+_KIND = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _THINKING_FIELDS = frozenset({"reasoning_content", "reasoning"})
 _ERROR_MARK = "Error: "
 
@@ -65,6 +64,27 @@ def options(request: ChatRequest) -> dict[str, Any]:
     if request.response_format is not None:
         told["response_format"] = response_format(request.response_format)
     return told
+
+
+def left_out(request: ChatRequest) -> tuple[str, ...]:
+    """What cannot be said of a request, by kind, each once."""
+    kinds = (_unsaid(message.role, part) for message in request.messages for part in message.parts)
+    return tuple(dict.fromkeys(kind for kind in kinds if kind))
+
+
+def _unsaid(role: str, part: Part) -> str:
+    """What is left out when this part cannot be said in a message of that role; empty when it can."""
+    by_assistant = role == "assistant"
+    match part:
+        case Foreign(origin, payload) if origin != ORIGIN or by_assistant == ("type" in payload):
+            kind = str(payload.get("type", ""))
+            return kind if _KIND.fullmatch(kind) else f"{origin} part"
+        case Reasoning(_, signature) if not (by_assistant and signature in _THINKING_FIELDS):
+            return "reasoning"
+        case Image() | File() if by_assistant:
+            return part.type
+        case _:
+            return ""
 
 
 def messages(conversation: Sequence[Message]) -> list[dict[str, Any]]:
@@ -159,8 +179,6 @@ def _assistant(parts: tuple[Part, ...]) -> dict[str, Any]:
                 told[signature] = thinking
             case Foreign(origin, payload) if origin == ORIGIN and "type" not in payload:
                 told.update(payload)
-            case Foreign() | Image() | File():
-                _left_out(part)
     return told
 
 
@@ -193,10 +211,4 @@ def _part(part: Part) -> dict[str, Any] | None:
         case Foreign(origin, payload) if origin == ORIGIN and "type" in payload:
             return dict(payload)
         case Foreign() | Reasoning() | ToolCall() | ToolResult():
-            _left_out(part)
             return None
-
-
-def _left_out(part: Part) -> None:
-    what = f"{part.origin} part" if isinstance(part, Foreign) else part.type
-    log.warning("a %s cannot be said in Chat Completions and was left out of a request", what)

@@ -28,7 +28,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from serve_app.cli.render.track import headline
-from serve_app.cli.render.words import GLYPHS, harmless, remark, seconds, short_model, tokens
+from serve_app.cli.render.words import GLYPHS, harmless, remark, seconds, short_model, tokens, without
 from workflows.messages import (
     ChatRequest,
     File,
@@ -105,6 +105,8 @@ class Contents:
             yield Saying(Text("answer", style="name"), said(step.completion.message.parts))
         if step.result is not None:
             yield Saying(Text("result", style="name"), said(step.result.content))
+        if step.dropped:
+            yield Text(without(step.dropped), style="quiet")
         if step.detail:
             yield Saying(Text("detail", style="name"), "\n".join(_outline(step.detail)))
         if text := remark(step):

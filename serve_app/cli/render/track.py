@@ -37,6 +37,7 @@ from serve_app.cli.render.words import (
     stopped_because,
     title,
     tokens,
+    without,
 )
 from serve_app.trace_links import trace_url
 from workflows.replay import CONTAINERS, RunView, StepNode, StepView
@@ -112,7 +113,7 @@ class Track:
         return max(self.view.ended_at or 0.0, self.view.started_at, *ends)
 
     def _below(self) -> Iterator[RenderableType]:
-        remarks = [*_panels(self.view), *_troubles(self.view)]
+        remarks = [*_panels(self.view), *_troubles(self.view), *_left_out(self.view)]
         if remarks:
             yield Text()
             yield from remarks
@@ -164,6 +165,15 @@ def _panels(view: RunView) -> Iterator[RenderableType]:
             yield Text.assemble(head, f"{fact.rstrip('.')}.")
         for part in contributions(tool.contribution):
             yield Padding(part, (0, 0, 0, 2), expand=False)
+
+
+def _left_out(view: RunView) -> Iterator[Text]:
+    """What the door could not use of the request, and what each model's client could not send."""
+    if view.dropped:
+        yield Text(without(view.dropped), style="quiet")
+    for step in view.steps:
+        if step.dropped:
+            yield Text(f"{title(step)}: {without(step.dropped)}", style="quiet")
 
 
 def _troubles(view: RunView) -> Iterator[Text]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rich.text import Text
@@ -107,6 +107,11 @@ def state(name: str) -> Text:
 def stopped_because(reason: str) -> str:
     """Why something was stopped, in words."""
     return _STOPPED.get(reason, f"stopped: {reason}" if reason else "stopped")
+
+
+def without(dropped: Sequence[str]) -> str:
+    """What was left out of a request, by name."""
+    return harmless(f"left out of the request: {', '.join(dropped)}")
 
 
 def remark(step: StepView) -> str:

@@ -82,6 +82,11 @@ def offered_tools(body: wire.CountTokensRequest) -> tuple[Tool, ...]:
     return tuple(offered.values())
 
 
+def is_run_by_client(tool: wire.TypedTool) -> bool:
+    """Whether a tool that Anthropic defines is one that the client runs."""
+    return _VERSION.sub("", tool.type) in _RUN_BY_THE_CLIENT
+
+
 def _tool(tool: wire.CustomTool | wire.TypedTool) -> Tool | None:
     if isinstance(tool, wire.CustomTool):
         return Tool(tool.name, tool.description or "", tool.input_schema or _ANYTHING, tool.strict)

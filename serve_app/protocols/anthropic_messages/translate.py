@@ -16,12 +16,18 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from serve_app.protocols.anthropic_messages import wire
+from serve_app.protocols.anthropic_messages.parameters import (
+    response_format,
+    sampling,
+    tool_choice,
+    without_effect,
+)
 from serve_app.protocols.anthropic_messages.tools import offered_tools
 from serve_app.protocols.controls import Controls, accepted
+from serve_app.protocols.dropped import dropped
 from serve_app.protocols.lenient import Lenient
 from serve_app.protocols.progress import SEAL
 from workflows.answer import AnswerFinished, RunRequest
-from workflows.errors import RequestInvalid
 from workflows.messages import (
     ChatRequest,
     File,
@@ -30,11 +36,8 @@ from workflows.messages import (
     Message,
     Part,
     Reasoning,
-    ResponseFormat,
-    Sampling,
     Text,
     ToolCall,
-    ToolChoice,
     ToolResult,
     Usage,
 )
@@ -47,11 +50,6 @@ INVALID_JSON = "INVALID_JSON"
 
 _BILLING = "x-anthropic-billing-header:"
 _DOCUMENT = "document.pdf"
-_MAX_USER_ID = 64
-_EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
-"""Effort in the three words that every provider of reasoning models knows."""
-_LOW_BUDGET, _MEDIUM_BUDGET = 4096, 16384
-"""Thinking tokens up to which a budget means low and medium effort: the steps of Claude Code's own key words."""
 
 
 def run_request(
@@ -70,6 +68,7 @@ def run_request(
         virtual_model=body.model,
         protocol=PROTOCOL,
         stream=bool(body.stream),
+        dropped=dropped(body, also=without_effect(body)),
     )
 
 
@@ -79,10 +78,10 @@ def chat_request(body: wire.CountTokensRequest) -> ChatRequest:
     return ChatRequest(
         messages=tuple(_messages(body)),
         tools=offered_tools(body),
-        tool_choice=_tool_choice(choice),
+        tool_choice=tool_choice(choice),
         parallel_tool_calls=False if choice and choice.disable_parallel_tool_use else None,
-        response_format=_response_format(body),
-        sampling=_sampling(body),
+        response_format=response_format(body),
+        sampling=sampling(body),
     )
 
 
@@ -327,58 +326,3 @@ def _address(source: wire.Base64Source | wire.UrlSource) -> str:
 
 def _foreign(block: Lenient) -> Foreign:
     return Foreign(PROTOCOL, block.model_dump(exclude_unset=True))
-
-
-# --- parameters ---------------------------------------------------------------------------------------------
-
-
-def _tool_choice(choice: wire.MessagesToolChoice | None) -> ToolChoice:
-    match choice:
-        case wire.MessagesToolChoice(type="none"):
-            return ToolChoice("none")
-        case wire.MessagesToolChoice(type="any"):
-            return ToolChoice("required")
-        case wire.MessagesToolChoice(type="tool"):
-            if not choice.name:
-                raise RequestInvalid("tool_choice.name", "Field required")
-            return ToolChoice("named", choice.name)
-        case _:
-            return ToolChoice()
-
-
-def _response_format(body: wire.CountTokensRequest) -> ResponseFormat | None:
-    wanted = (body.output_config and body.output_config.format) or body.output_format
-    if wanted is None or wanted.type != "json_schema":
-        return None
-    return ResponseFormat("json_schema", schema=wanted.json_schema)
-
-
-def _sampling(body: wire.CountTokensRequest) -> Sampling:
-    if not isinstance(body, wire.MessagesRequest):
-        return Sampling()
-    return Sampling(
-        temperature=body.temperature,
-        top_p=body.top_p,
-        max_tokens=body.max_tokens,
-        stop=tuple(body.stop_sequences or ()),
-        reasoning_effort=_effort(body),
-        extra=dict(_extra(body)),
-    )
-
-
-def _effort(body: wire.MessagesRequest) -> str | None:
-    """How hard the model is to think; a thinking budget says so where no effort does."""
-    if body.output_config and body.output_config.effort in _EFFORTS:
-        return _EFFORTS[body.output_config.effort]
-    budget = body.thinking.budget_tokens if body.thinking else None
-    if budget is None:
-        return None
-    return "low" if budget <= _LOW_BUDGET else "medium" if budget <= _MEDIUM_BUDGET else "high"
-
-
-def _extra(body: wire.MessagesRequest) -> Iterator[tuple[str, Any]]:
-    if body.top_k is not None:
-        yield "top_k", body.top_k
-    user = (body.metadata or {}).get("user_id")
-    if isinstance(user, str) and 0 < len(user) <= _MAX_USER_ID:
-        yield "user", user

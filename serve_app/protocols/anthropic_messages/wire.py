@@ -1,10 +1,9 @@
 """Anthropic Messages on the wire: lenient pydantic models for what comes in, exact types for what goes out.
 
-In: unknown fields, block types and tool types are accepted (`translate` says what becomes of them); only what
-leaves no sensible reading is refused. Out: `TypedDict`s with the fields of the official SDK's types, so that mypy
-checks what `translate` builds, FastAPI describes it, and nothing is validated at run time. One field of those types
-is left out, `citations` of a text: the real API only sends it when there are any, and a null breaks the Vercel AI
-SDK. Beyond them there is one extension: ``stellarator``.
+In: unknown fields, blocks and tools are accepted; only what leaves no sensible reading is refused. Out: `TypedDict`s
+with the fields of the official SDK's types, so that mypy checks what `translate` builds, FastAPI describes it, and
+nothing is validated at run time. One field of those types is left out, `citations` of a text: the real API only sends
+it when there are any, and a null breaks the Vercel AI SDK. Beyond them there is one extension: ``stellarator``.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ class TextBlockIn(Lenient):
 class OtherBlockIn(Lenient):
     """A block or source of a type that is only carried through, such as ``server_tool_use``."""
 
+    is_opaque = True
     type: str
 
 
@@ -188,6 +188,7 @@ class CustomTool(Lenient):
 class TypedTool(Lenient):
     """A tool that Anthropic defines: the client runs some of these types, Anthropic's servers run the others."""
 
+    is_opaque = True
     type: str
     name: str | None = None
     defer_loading: bool | None = None

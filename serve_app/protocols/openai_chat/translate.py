@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from serve_app.protocols.controls import Controls, accepted
+from serve_app.protocols.dropped import dropped, typed
 from serve_app.protocols.openai_chat import wire
 from serve_app.protocols.progress import unmarked
 from workflows.answer import AnswerFinished, RunRequest
@@ -80,6 +81,7 @@ def run_request(
         virtual_model=body.model,
         protocol=PROTOCOL,
         stream=bool(body.stream),
+        dropped=dropped(body, carried=PASSED_ON, also=_dropped(body)),
     )
 
 
@@ -98,6 +100,17 @@ def chat_request(body: wire.ChatCompletionRequest) -> ChatRequest:
         response_format=_response_format(body.response_format),
         sampling=_sampling(body),
     )
+
+
+def _dropped(body: wire.ChatCompletionRequest) -> Iterator[str]:
+    """Known fields that have no effect."""
+    for tool in body.tools or ():
+        if isinstance(tool, wire.OtherTool):
+            yield typed("tools", tool.type)
+    if body.metadata and not body.store:
+        yield "metadata"
+    if body.store and not body.metadata:
+        yield "store"
 
 
 def completion(run: RunRequest, finished: AnswerFinished, created: int) -> wire.ChatCompletion:

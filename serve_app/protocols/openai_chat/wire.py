@@ -66,6 +66,7 @@ class RefusalPart(Lenient):
 class OtherPart(Lenient):
     """A part of a type that is only carried through, such as ``input_audio``."""
 
+    is_opaque = True
     type: str
 
 
@@ -184,6 +185,7 @@ class CustomTool(Lenient):
 class OtherTool(Lenient):
     """A tool of a type that we do not know, such as a provider's own web search."""
 
+    is_opaque = True
     type: str
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from serve_app.protocols.controls import Controls, accepted
+from serve_app.protocols.dropped import dropped, typed
 from serve_app.protocols.openai_responses import wire
 from serve_app.protocols.openai_responses.compaction import asks_for_summary, compaction_request
 from serve_app.protocols.openai_responses.items import PROTOCOL, messages
@@ -32,6 +33,10 @@ PASSED_ON = frozenset(
     }
 )
 """Parameters without a neutral form that are safe in the hands of any provider's client."""
+
+
+SEALED_THINKING = "reasoning.encrypted_content"
+"""The only one of the things to be included that there is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +91,27 @@ def run_request(
         virtual_model=body.model,
         protocol=PROTOCOL,
         stream=bool(body.stream),
+        dropped=dropped(body, carried=PASSED_ON, also=_dropped(body)),
     )
     return run if body.store is False else replace(run, door=kept(body, understood.items))
+
+
+def _dropped(body: wire.ResponseRequest) -> Iterator[str]:
+    """Known fields that have no effect."""
+    for tool in body.tools or ():
+        if isinstance(tool, wire.OtherTool):
+            yield typed("tools", tool.type)
+    if body.truncation == "auto":
+        yield "truncation"
+    if {*(body.include or ())} - {SEALED_THINKING}:
+        yield "include"
 
 
 def form_of(body: wire.ResponseRequest, understood: Asked) -> Form:
     """The form in which the client wants its answer."""
     return Form(
         names=understood.names,
-        seals_thinking="reasoning.encrypted_content" in (body.include or ()),
+        seals_thinking=SEALED_THINKING in (body.include or ()),
         is_compaction=understood.wants_compaction,
     )
 

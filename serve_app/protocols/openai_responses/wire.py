@@ -48,6 +48,7 @@ class FilePart(Lenient):
 class OtherPart(Lenient):
     """A part of a type that is only carried through."""
 
+    is_opaque = True
     type: str
 
 
@@ -139,6 +140,7 @@ class CompactionTriggerItem(Lenient):
 class OtherItem(Lenient):
     """An item of a type that is only carried through; a bare id refers to an item of an earlier response."""
 
+    is_opaque = True
     type: str | None = None
     id: str | None = None
 
@@ -194,6 +196,7 @@ class NamespaceTool(Lenient):
 class OtherTool(Lenient):
     """A tool of a type that we do not know, such as a provider's own web search."""
 
+    is_opaque = True
     type: str
 
 

@@ -7,6 +7,7 @@ import logging
 import pickle
 from collections.abc import Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from workflows.messages import (
     Foreign,
     Message,
     Reasoning,
+    Sampling,
     Text,
     Tool,
     ToolCall,
@@ -86,6 +88,21 @@ async def test_a_model_that_the_price_map_does_not_know_has_no_price() -> None:
     async with serving([{"answer": "yes"}]) as upstream:
         completion = lawful(await drained(model(upstream.base_url, "openai/nobody-knows-me").stream(HELLO)))
     assert completion.cost_usd is None
+
+
+async def test_a_parameter_that_the_provider_does_not_take_is_said_to_be_dropped() -> None:
+    asked = ChatRequest(HELLO.messages, sampling=Sampling(temperature=0.5, seed=7, extra={"top_k": 3}))
+    async with serving([{"answer": "yes"}]) as upstream:
+        taken = lawful(await drained(model(upstream.base_url).stream(asked)))
+        dropped = lawful(
+            await drained(
+                model(upstream.base_url, "mistral/mistral-small").stream(
+                    replace(asked, sampling=Sampling(presence_penalty=1, seed=7))
+                )
+            )
+        )
+    assert taken.dropped == ()
+    assert dropped.dropped == ("presence_penalty",)
 
 
 async def test_tool_calls_arrive_whole() -> None:

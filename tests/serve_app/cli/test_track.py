@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from serve_app.cli.render.track import Track
 from tests.serve_app.cli import stories
 from tests.serve_app.cli.screen import coloured, drawn
-from workflows.events import Event, RunCancelled
+from workflows.events import Event, RunCancelled, RunStarted
 from workflows.replay import run_view
 
 
@@ -129,3 +131,10 @@ def test_a_run_without_steps_is_drawn() -> None:
 def test_a_pipe_gets_no_control_codes() -> None:
     assert "\x1b" not in "\n".join(track(stories.degraded()))
     assert "\x1b" in coloured(Track(run_view(stories.degraded()), stories.NOON))
+
+
+def test_what_was_left_out_of_the_request_is_said_last() -> None:
+    begun, *rest = stories.well()
+    assert isinstance(begun, RunStarted)
+    lines = track([replace(begun, dropped=("logprobs", "tools.web_search")), *rest])
+    assert lines[-1] == "left out of the request: logprobs, tools.web_search"

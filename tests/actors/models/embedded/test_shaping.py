@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.models.embedded.shaping import fitted, plain
+from actors.models.embedded.shaping import fitted, left_out, plain
 from workflows.messages import Image, Message, Role, Text, ToolCall, ToolResult
 from workflows.text import estimated_tokens
 
@@ -54,6 +54,7 @@ def test_long_notes_lose_their_middle() -> None:
 def test_what_is_not_text_is_left_out() -> None:
     picture = Message("user", (Image("data:image/png;base64,aGk="), Text("What is this?")))
     assert plain((picture,)) == (said("user", "What is this?"),)
+    assert left_out((picture, picture)) == ("image",)
 
 
 @given(st.lists(st.tuples(ROLES, st.text(max_size=20)), max_size=12))

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import logging
-
 import pytest
 
-from actors.models.openai_compatible.encode import body, messages
+from actors.models.openai_compatible.encode import body, left_out, messages
 from workflows.messages import (
     ChatRequest,
     File,
     Foreign,
     Image,
     Message,
+    Part,
     Reasoning,
     ResponseFormat,
     Sampling,
@@ -64,13 +63,34 @@ def test_images_files_and_parts_of_this_format_go_along_with_text() -> None:
     ]
 
 
-def test_a_part_of_another_format_is_left_out_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    message = Message("user", (Text("Hi"), Foreign("anthropic_messages", {"type": "redacted", "data": "x"})))
-    with caplog.at_level(logging.WARNING):
-        (told,) = messages([message])
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        (Foreign("anthropic_messages", {"type": "redacted_thinking", "data": "x"}), "redacted_thinking"),
+        (Foreign("anthropic_messages", {"type": "what I said to you"}), "anthropic_messages part"),
+        (Foreign("openai_chat", {"thinking_blocks": []}), "openai_chat part"),
+        (Reasoning("hm", "reasoning_content"), "reasoning"),
+    ],
+)
+def test_a_part_that_cannot_be_said_is_left_out_and_named_by_its_kind(part: Part, kind: str) -> None:
+    message = Message("user", (Text("Hi"), part))
+    (told,) = messages([message])
     assert told["content"] == [{"type": "text", "text": "Hi"}]
-    assert "anthropic_messages" in caplog.text
-    assert "redacted" not in caplog.text
+    assert left_out(ChatRequest((message, message))) == (kind,)
+
+
+def test_thoughts_of_another_provider_and_pictures_of_an_assistant_are_left_out() -> None:
+    message = Message("assistant", (Text("Hi"), Reasoning("hm"), Image(PIXEL)))
+    assert messages([message]) == [{"role": "assistant", "content": "Hi"}]
+    assert left_out(ChatRequest((message,))) == ("reasoning", "image")
+
+
+def test_nothing_is_left_out_of_what_the_format_has_room_for() -> None:
+    assistant = Message(
+        "assistant", (Reasoning("hm", "reasoning"), Foreign("openai_chat", {"thinking_blocks": []}))
+    )
+    user = Message("user", (Image(PIXEL), File("data:x"), Foreign("openai_chat", {"type": "input_audio"})))
+    assert left_out(ChatRequest((user, assistant))) == ()
 
 
 def test_calls_and_their_results_are_told_as_the_format_wants_them() -> None:
