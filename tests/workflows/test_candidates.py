@@ -123,8 +123,7 @@ def test_shares_are_fair(wanted: list[int], budget: int) -> None:
     assert sum(granted) <= budget
     assert all(got <= wish for got, wish in zip(granted, wanted, strict=True))
     cut = [got for got, wish in zip(granted, wanted, strict=True) if got < wish]
-    assert max(cut, default=0) - min(cut, default=0) <= 1
-    assert not cut or max(granted) <= max(cut)
+    assert not cut or max(granted) <= min(cut) + 1  # what does not divide is shared out one by one
     assert not cut or sum(granted) > budget - len(wanted)
 
 
