@@ -25,10 +25,11 @@ from actors.panel_run import broken
 from actors.perform import Hearing, failure_of, listen
 from actors.recall import Endings, Recall
 from actors.recorder import Journal, Recorder
+from actors.run_log import RunLog
 from actors.run_metrics import RunMeter
 from actors.telling import said_during
 from actors.watched import Watched
-from cluster import metrics
+from cluster import logs, metrics
 from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, Progress, RunRequest
 from workflows.attempts import first_attempt, next_attempt
 from workflows.errors import Failure, StellaratorError
@@ -144,8 +145,8 @@ class Conversation:
     def __init__(self, home: Conversations, run: RunRequest) -> None:
         self._home = home
         self._run = run
-        meter = RunMeter(home.spec, metrics.record)
-        self._recorder = Recorder(Watched(home.journal, meter.see), run.run_id, home.tariff)
+        meter, lines = RunMeter(home.spec, metrics.record), RunLog(home.spec.name)
+        self._recorder = Recorder(Watched(home.journal, meter.see, lines.see), run.run_id, home.tariff)
         mounted = frozenset(mounted_tools(home.spec, run))
         self._relay = Relay(run.run_id, mounted, parallel=run.request.parallel_tool_calls is not False)
         self._totals = Totals()
@@ -158,6 +159,7 @@ class Conversation:
 
     async def events(self) -> AsyncGenerator[AnswerEvent, None]:
         """Everything that the client may see."""
+        logs.about(run_id=self._run.run_id, traceparent=spans.traceparent(self._span))
         trace_id = spans.trace_id(self._span)
         self._recorder.run_started(self._run, self._home.hash, self._home.version, trace_id)
         self._recorder.group_started(MAIN, "main", "main", self._home.spec.main.model)

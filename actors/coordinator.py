@@ -20,10 +20,11 @@ from typing import Protocol
 from actors.orders import PanelOrder
 from actors.panel_run import Lanes, PanelRun
 from actors.recorder import Journal, Recorder
+from actors.run_log import RunLog
 from actors.run_metrics import RunMeter
 from actors.telling import Stories, Told
 from actors.watched import Watched
-from cluster import metrics, observability
+from cluster import logs, metrics, observability
 from workflows.events import Event, StepFinished
 from workflows.flow import ToolOutcome
 from workflows.policy import HedgeAllowance
@@ -78,9 +79,10 @@ class Coordinator:
         async with self._leased(order.run_id):
             done = await self._done(order.run_id)
             tariff = Tariff(order.workflow.models, order.facts)
-            meter = RunMeter(order.workflow, metrics.record)
+            logs.about(run_id=order.run_id, step_id=order.use.step_id, traceparent=order.traceparent)
+            meter, lines = RunMeter(order.workflow, metrics.record), RunLog(order.workflow.name)
             with self._stories.told(order, self._parts.journal) as journal:
-                recorder = Recorder(Watched(journal, meter.see), order.run_id, tariff)
+                recorder = Recorder(Watched(journal, meter.see, lines.see), order.run_id, tariff)
                 return await PanelRun(order, self._parts.lanes, recorder, done, self._allowance).run()
 
     async def told(self, run_id: str, step_id: str, place: int, within: float) -> Told:

@@ -181,7 +181,7 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 def _to_log(message: Mapping[str, Any], **_: Any) -> None:
     """In place of printing Ray's own messages into the middle of a program's output."""
-    _log.info("Ray: %s", " ".join(map(str, message.get("lines", ()))))
+    _log.debug("Ray: %s", " ".join(map(str, message.get("lines", ()))))
 
 
 def _minimal() -> ImportError:

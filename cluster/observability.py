@@ -1,4 +1,4 @@
-"""Traces and metrics of a process, begun and ended together.
+"""Logs, traces and metrics of a process, begun and ended together.
 
 setup("lane")        # first thing in every process of ours
 flush()              # before Ray ends it without notice
@@ -6,7 +6,7 @@ flush()              # before Ray ends it without notice
 
 from __future__ import annotations
 
-from cluster import metrics, telemetry
+from cluster import logs, metrics, telemetry
 
 
 def setup(role: str) -> None:
@@ -15,6 +15,7 @@ def setup(role: str) -> None:
     Raises:
         SetupError: the environment asks for something that does not exist.
     """
+    logs.setup(role)
     telemetry.setup(role)
     metrics.setup(role)
 

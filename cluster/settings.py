@@ -26,12 +26,14 @@ from cluster.errors import SetupError
 from cluster.guard import ROOT
 
 Content = Literal["full", "metadata"]
+LogFormat = Literal["auto", "json", "pretty"]
 Protocol = Literal["grpc", "http/protobuf"]
 
 DEFAULT_PORT = 8000
 DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024  # what the vendors' own APIs take
 _RELATIVE_SQLITE = re.compile(r"(?P<driver>sqlite(\+\w+)?):///(?P<path>(?!/|:memory:|file:).+)")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS: tuple[LogFormat, ...] = ("auto", "json", "pretty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Settings:
         max_body_bytes: the largest request body that is accepted.
         progress: whether streams tell how a panel is doing, when their request says nothing about it.
         log_level: of our own loggers.
+        log_format: ``json``, ``pretty``, or ``auto``: pretty on a terminal.
         metrics_port: where a local Ray serves its metrics and ours to Prometheus, on loopback; None: nowhere.
         jaeger_url: of Jaeger's page, without a slash at the end, for the addresses of traces; empty: not told.
     """
@@ -64,7 +67,8 @@ class Settings:
     embedded_weights: Path | None = None
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     progress: bool = True
-    log_level: str = "WARNING"
+    log_level: str = "INFO"
+    log_format: LogFormat = "auto"
     metrics_port: int | None = None
     jaeger_url: str = ""
 
@@ -77,6 +81,7 @@ class Settings:
         """
         env = os.environ if environ is None else environ
         home = _home(env)
+        logs = LogSettings.from_env(env)
         return cls(
             home=home,
             database_url=_database_url(env, home),
@@ -90,7 +95,8 @@ class Settings:
             embedded_weights=_existing_file(env, "STELLARATOR_EMBEDDED_WEIGHTS"),
             max_body_bytes=_number(env, "STELLARATOR_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 1024, 2**40),
             progress=_choice(env, "STELLARATOR_PROGRESS", ("on", "off"), "on") == "on",
-            log_level=_choice(env, "STELLARATOR_LOG_LEVEL", LOG_LEVELS, "WARNING"),
+            log_level=logs.level,
+            log_format=logs.format,
             metrics_port=_number(env, "STELLARATOR_METRICS_PORT", 0, 0, 65535) or None,
             jaeger_url=_web_address(env, "STELLARATOR_JAEGER_URL"),
         )
@@ -106,11 +112,33 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class LogSettings:
+    """How our own loggers write. `format` is ``json``, ``pretty``, or ``auto``: pretty on a terminal."""
+
+    level: str = "INFO"
+    format: LogFormat = "auto"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> LogSettings:
+        """Read them.
+
+        Raises:
+            SetupError: there is no such level or format.
+        """
+        env = os.environ if environ is None else environ
+        return cls(
+            level=_choice(env, "STELLARATOR_LOG_LEVEL", LOG_LEVELS, "INFO"),
+            format=cast("LogFormat", _choice(env, "STELLARATOR_LOG_FORMAT", LOG_FORMATS, "auto")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetrySettings:
     """What the standard ``OTEL_*`` variables ask for. Exporters read addresses, headers and times themselves.
 
     Attributes:
         enabled: an OTLP endpoint is set and the SDK is not disabled.
+        endpoint: where spans are sent; empty when nothing is.
         protocol: how spans are sent; without a word about it, gRPC on port 4317 and HTTP elsewhere.
         service: the service's name.
         content: whether spans carry prompts and answers; off unless asked for by name.
@@ -126,6 +154,7 @@ class TelemetrySettings:
     timeout_given: bool = False
     metrics: bool = False
     metrics_protocol: Protocol = "http/protobuf"
+    endpoint: str = field(default="", repr=False)  # may hold a password
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> TelemetrySettings:
@@ -139,9 +168,10 @@ class TelemetrySettings:
         traced, protocol = _otlp(env, "TRACES")
         measured, metrics_protocol = _otlp(env, "METRICS")
         return cls(
-            enabled=enabled and traced,
+            enabled=enabled and bool(traced),
+            endpoint=traced if enabled else "",
             protocol=protocol,
-            metrics=enabled and measured and _text(env, "OTEL_METRICS_EXPORTER") != "none",
+            metrics=enabled and bool(measured) and _text(env, "OTEL_METRICS_EXPORTER") != "none",
             metrics_protocol=metrics_protocol,
             service=_text(env, "OTEL_SERVICE_NAME") or "stellarator",
             content=_yes(env, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
@@ -151,8 +181,8 @@ class TelemetrySettings:
         )
 
 
-def _otlp(env: Mapping[str, str], signal: str) -> tuple[bool, Protocol]:
-    """Whether this kind of telemetry has somewhere to go, and how it is sent there."""
+def _otlp(env: Mapping[str, str], signal: str) -> tuple[str, Protocol]:
+    """Where this kind of telemetry goes, empty for nowhere, and how it is sent there."""
     endpoint = _either(env, f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
     protocol = _either(env, f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
     usual = "grpc" if endpoint.rstrip("/").endswith(":4317") else "http/protobuf"
@@ -160,7 +190,7 @@ def _otlp(env: Mapping[str, str], signal: str) -> tuple[bool, Protocol]:
         raise SetupError(
             f"OTEL_EXPORTER_OTLP_PROTOCOL is `{protocol}`; set it to `grpc` or `http/protobuf`, or unset it."
         )
-    return bool(endpoint), cast("Protocol", protocol or usual)
+    return endpoint, cast("Protocol", protocol or usual)
 
 
 def secret(name: str) -> str | None:
@@ -209,6 +239,7 @@ def worker_environment(settings: Settings, environ: Mapping[str, str] | None = N
         "STELLARATOR_PROGRESS": "on" if settings.progress else "off",
         "STELLARATOR_LOG_LEVEL": settings.log_level,
         "STELLARATOR_JAEGER_URL": settings.jaeger_url,
+        "STELLARATOR_LOG_FORMAT": settings.log_format,
         **{name: value for name, value in env.items() if name.startswith("OTEL_")},
     }
     if settings.api_key:

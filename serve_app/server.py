@@ -68,7 +68,10 @@ def serving(
         on_stage("Starting the journal, the coordinator and the lanes")
         asyncio.run(parts.ready())
         on_stage("Starting Ray Serve")
-        serve.start(http_options={"host": settings.host, "port": settings.port})
+        serve.start(
+            http_options={"host": settings.host, "port": settings.port},
+            logging_config={"log_level": "WARNING", "enable_access_log": False},  # we log runs, not requests
+        )
         offer = Offer(
             workflows=tuple(workflows), at=time(), recorded=recorded, everything=everything, who=user()
         )

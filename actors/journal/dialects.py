@@ -83,7 +83,7 @@ def parse(url: str) -> URL:
 
 def prepare_file(url: URL) -> None:
     """Make an embedded journal's file and its folder, readable by its owner only: it holds what people said."""
-    path = _file(url)
+    path = file_of(url)
     if path is None:
         return
     try:
@@ -95,7 +95,7 @@ def prepare_file(url: URL) -> None:
 
 def require_file(url: URL) -> None:
     """Refuse to read an embedded journal that is not there."""
-    path = _file(url)
+    path = file_of(url)
     if path is not None and not path.is_file():
         raise SetupInvalid(f"There is no journal at {path} yet; the first run makes it.")
 
@@ -168,7 +168,8 @@ def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def _file(url: URL) -> Path | None:
+def file_of(url: URL) -> Path | None:
+    """The file of an embedded journal; None for a server's."""
     return Path(url.database) if _is_sqlite(url) and url.database else None
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "up": Entry("serve_app.cli.up", "Publish workflows as models behind one HTTP endpoint.", _RUN),
     "status": Entry("serve_app.cli.status", "Say whether `up` is running here, and how it is.", _RUN),
     "down": Entry("serve_app.cli.down", "Stop what `up` started.", _RUN),
+    "doctor": Entry("serve_app.cli.doctor", "Look for what is wrong here, and say how to mend it.", _RUN),
     "connect": Entry(
         "serve_app.cli.connect", "Say how an agent or an SDK is pointed at it, or set it up.", _RUN
     ),

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from cluster.settings import Settings
+from cluster import logs
+from cluster.settings import LogSettings, Settings
 from serve_app.auth import key_file
 from serve_app.cli.console import stderr
 from serve_app.cli.history import active
@@ -75,6 +76,7 @@ def _up(workflows: list[str], provider: str | None, settings: Settings) -> None:
 
 
 def _serve(specs: tuple[WorkflowSpec, ...], settings: Settings, *, recorded: bool, everything: bool) -> None:
+    logs.setup("up", LogSettings(settings.log_level, settings.log_format))
     stages = Stages(stderr())
     serving_now = serving(settings, specs, recorded=recorded, everything=everything, on_stage=stages)
     with stages.shown(), serving_now as running:

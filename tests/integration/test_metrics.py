@@ -72,6 +72,8 @@ def test_prometheus_reads_a_panels_figures_from_rays_node(measured: Product) -> 
             s.sum(runs, virtual_model=MODEL)
             and s.sum(branches, virtual_model=MODEL) == 3
             and s.sum("ray_stellarator_panels_total", virtual_model=MODEL)
+            and s.sum("ray_stellarator_requests_refused_total", status="404")
+            and s.sum("ray_stellarator_tokens_total", virtual_model=MODEL, kind="synthesis")
         )
 
     scrape = scrape_until(measured, told)
