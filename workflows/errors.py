@@ -27,7 +27,8 @@
         ├── ReplicaLost            the process that answered died in the middle of its answer
         ├── PublishFailed          a virtual model could not be brought up
         ├── Overloaded             more requests are under way than a deployment takes
-        └── JournalUnavailable     the journal cannot be written or read
+        ├── JournalUnavailable     the journal cannot be written or read
+        └── JournalRefused         an event that the journal cannot hold: trying again does not help
 
 An error crosses processes, so its fields go positionally to ``super().__init__`` and its text is built in
 ``__str__``: that is the form that survives pickle. Foreign errors are translated into these at the edge where
@@ -388,3 +389,9 @@ class JournalUnavailable(ClusterError):
     """The journal cannot be written or read."""
 
     code = "journal_unavailable"
+
+
+class JournalRefused(ClusterError):
+    """An event that the journal cannot hold: trying again does not help."""
+
+    code = "journal_refused"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from actors.journal.store import PAGE, JournalStore, Recorded, RunQuery
-from workflows.errors import JournalUnavailable
+from workflows.errors import JournalRefused, JournalUnavailable, StellaratorError, UsageError
 from workflows.events import Event, RunFinished
 from workflows.replay import RunSummary
 
@@ -226,6 +226,8 @@ class JournalWriter:
                 await self._store_patiently(events)
         except JournalUnavailable as error:
             self._fail(batch, error)
+        except UsageError as error:  # a journal that a newer version wrote
+            self._fail(batch, error)
         except Exception as error:
             # One event that cannot be stored at all must not take the others with it.
             if len(batch) > 1:
@@ -233,7 +235,7 @@ class JournalWriter:
                     await self._commit([append])
                 return
             log.exception("an append of %d events cannot be stored", len(events))
-            self._fail(batch, JournalUnavailable(f"The events cannot be stored ({type(error).__name__})."))
+            self._fail(batch, JournalRefused(f"The events cannot be stored ({type(error).__name__})."))
         else:
             _resolve(batch, None)
             self._wake({event.run_id for event in events})
@@ -261,7 +263,7 @@ class JournalWriter:
                 self._failing_since, self._trouble = None, ""
                 return
 
-    def _fail(self, batch: Iterable[_Append], error: JournalUnavailable) -> None:
+    def _fail(self, batch: Iterable[_Append], error: StellaratorError) -> None:
         """Tell the callers that wait; remember what nobody waits for until the next flush."""
         lost = sum(len(append.events) for append in batch if append.done is None)
         if lost:
@@ -298,7 +300,7 @@ class JournalWriter:
             raise JournalUnavailable("The journal is closed.")
 
 
-def _resolve(batch: Iterable[_Append], error: JournalUnavailable | None) -> None:
+def _resolve(batch: Iterable[_Append], error: StellaratorError | None) -> None:
     for append in batch:
         if append.done is None or append.done.done():
             continue

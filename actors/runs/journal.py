@@ -1,21 +1,26 @@
 """The journal, reached from any process: batches what this process has to say and sends one batch at a time.
 
-One batch is in flight at a time, so order is kept and batches grow by themselves under load. Memory is bounded:
-past `MAX_WAITING` events that nobody acknowledged, recording fails loudly instead of dropping silently.
+One batch is in flight at a time, so order is kept and batches grow by themselves under load. While the journal's
+process or its database is away, events are kept and sent again, however long it takes. Memory is bounded: past
+`MAX_WAITING` events that nobody acknowledged, recording fails loudly instead of dropping silently.
+
+Whoever may not go on before an event is safe waits `WAIT_SECONDS` for it. Then it is told `JournalUnavailable`, so a
+client gets an error instead of a request that hangs; the event is stored all the same, when the journal is back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from contextvars import Context
+from itertools import chain, repeat
 
 from actors.journal.store import Recorded, RunQuery
 from actors.runs.errors import translated
 from actors.runs.handles import Handle
-from workflows.errors import ClusterError, JournalUnavailable
+from workflows.errors import JournalRefused, JournalUnavailable, StellaratorError
 from workflows.events import Event, RunFinished
 from workflows.publications import Activation, History, Publication
 from workflows.replay import RunSummary
@@ -27,8 +32,10 @@ LINGER_SECONDS = 0.01
 """How long an event that nobody waits for may linger, so that it travels with others."""
 GATHER_SECONDS = 0.003
 """Time between two batches of a busy process: a call to the journal costs as much as storing twenty events."""
-PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0)
-"""Seconds between attempts to send a batch: about what a restart of the journal's process or database takes."""
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between the first attempts; a restart of the journal's process takes about two. The last one stays."""
+WAIT_SECONDS = 60.0
+"""How long a step waits for its durable write, or for the record of what it did before, when the journal is away."""
 
 
 class RemoteJournal:
@@ -47,12 +54,18 @@ class RemoteJournal:
         safe = asyncio.get_running_loop().create_future()
         self.append_soon(events)
         self._safe.append(safe)
-        await safe
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await safe
+        except TimeoutError:
+            raise JournalUnavailable(
+                f"The journal has not taken what happened for {WAIT_SECONDS:.0f} s. Is its database up?"
+            ) from None
 
     def append_soon(self, events: Sequence[Event]) -> None:
         """Store events shortly, in order; return at once."""
         if len(self._waiting) > MAX_WAITING:
-            raise JournalUnavailable("the journal has not answered for too long")
+            raise JournalUnavailable("The journal has been away for too long: no more can be kept for it.")
         self._waiting.extend(events)
         if self._sender is None or self._sender.done():
             # In an empty context: Ray would take what it sends for children of whichever request came first, and
@@ -71,10 +84,18 @@ class RemoteJournal:
             await self._actor.close.remote()
 
     async def events(self, run_id: str) -> tuple[Event, ...]:
-        """Everything that is known of a run."""
-        async with translated(JournalUnavailable):
-            recorded: tuple[Recorded, ...] = await self._actor.events.remote(run_id)
-        return tuple(item.event for item in recorded)
+        """Everything that is known of a run; waits for a journal that is away, as resumed runs depend on it."""
+        end = asyncio.get_running_loop().time() + WAIT_SECONDS
+        for pause in _pauses():
+            try:
+                async with translated(JournalUnavailable):
+                    recorded: tuple[Recorded, ...] = await self._actor.events.remote(run_id)
+                    return tuple(item.event for item in recorded)
+            except JournalUnavailable:
+                if asyncio.get_running_loop().time() + pause > end:
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError("pauses never end")
 
     async def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
         """How these runs finished; nothing of a run that did not."""
@@ -118,33 +139,43 @@ class RemoteJournal:
             self._urgent.clear()
             batch, self._waiting = self._waiting, []
             safe, self._safe = self._safe, []
-            try:
-                await self._send(batch)
-            except Exception as error:  # noqa: BLE001  # whoever waits must hear of any failure
-                log.error("%d events are lost (%s)", len(batch), type(error).__name__)  # noqa: TRY400  # no contents
-                _resolve(safe, JournalUnavailable("the events could not be stored"))
-            else:
-                _resolve(safe, None)
+            _resolve(safe, await self._sent(batch))
             await asyncio.sleep(GATHER_SECONDS)
 
+    async def _sent(self, batch: list[Event]) -> StellaratorError | None:
+        """Send a batch. What cannot be stored at all must not take the rest with it; return why."""
+        try:
+            await self._send(batch)
+        except Exception as error:  # noqa: BLE001  # whoever waits must hear of any failure
+            if len(batch) > 1:
+                failures = [await self._sent([event]) for event in batch]
+                return next(filter(None, failures), None)
+            log.error("%d event is lost (%s)", len(batch), type(error).__name__)  # noqa: TRY400  # no contents
+            return (
+                error if isinstance(error, StellaratorError) else JournalRefused("An event cannot be stored.")
+            )
+        return None
+
     async def _send(self, batch: list[Event]) -> None:
-        """Send one batch; events carry unique ids, so sending twice stores once."""
-        for pause in (*PAUSES, None):
+        """Send one batch until it is stored; events carry unique ids, so sending twice stores once."""
+        for pause in _pauses():
             try:
                 async with translated(JournalUnavailable):
                     await self._actor.append.remote(batch)
-            except (ClusterError, asyncio.CancelledError) as error:
+            except (JournalUnavailable, asyncio.CancelledError):
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise
-                if pause is None:
-                    raise JournalUnavailable("the journal does not answer") from error
                 await asyncio.sleep(pause)
             else:
                 return
 
 
-def _resolve(waiting: list[asyncio.Future[None]], error: JournalUnavailable | None) -> None:
+def _pauses() -> Iterator[float]:
+    return chain(PAUSES, repeat(PAUSES[-1]))
+
+
+def _resolve(waiting: list[asyncio.Future[None]], error: StellaratorError | None) -> None:
     for future in waiting:
         if future.done():
             continue

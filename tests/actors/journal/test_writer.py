@@ -16,7 +16,7 @@ from actors.journal.store import PAGE, Recorded, RunQuery
 from actors.journal.writer import Bounds, JournalWriter
 from tests.actors.journal.databases import locked
 from tests.workflows.stories import dripping, fusion_run
-from workflows.errors import JournalUnavailable
+from workflows.errors import JournalRefused, JournalUnavailable
 from workflows.events import Event, RunFinished
 from workflows.replay import RunSummary
 
@@ -319,7 +319,7 @@ class TestTrouble:
         await asyncio.sleep(0)
         gate.open.set()
         await asyncio.gather(first, good)
-        with pytest.raises(JournalUnavailable, match="cannot be stored"):
+        with pytest.raises(JournalRefused, match="cannot be stored"):
             await bad
         assert len(await writer.events("run_1")) == 2
         await writer.aclose()
