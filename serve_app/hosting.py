@@ -51,6 +51,7 @@ class Limits:
             white space; until then a failure has a status of its own.
         keepalive: seconds of silence after which a response says that it is alive.
         progress: whether streams tell how a panel is doing, when their request says nothing about it.
+        connection_lifetime: seconds after which a WebSocket takes no new requests and is closed; OpenAI's own hour.
     """
 
     max_body_bytes: int = 32 * 1024 * 1024
@@ -58,6 +59,7 @@ class Limits:
     commit_whole_after: float = 15.0
     keepalive: float = 10.0
     progress: bool = True
+    connection_lifetime: float = 3600.0
 
 
 class Host(Protocol):

@@ -27,6 +27,7 @@ RUN_ID_HEADER = "x-stellarator-run-id"
 _SANE_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}")
 
 
+_STARTS = {"http.response.start", "websocket.http.response.start", "websocket.accept"}
 _REFUSED = 400
 _PROTOCOLS = {
     "/v1/chat/completions": "openai_chat",
@@ -38,6 +39,11 @@ _PROTOCOLS = {
 def _refusal(scope: Scope, status: int) -> dict[str, str]:
     """A refused request in a metric's words; a path that is not a model's door has no protocol."""
     return {"status": str(status), "protocol": _PROTOCOLS.get(path_of(scope), "")}
+
+
+def can_be_answered(scope: Scope) -> bool:
+    """Whether a response can be sent: to an HTTP request always, to a WebSocket where the server has the extension."""
+    return scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {})
 
 
 class Identity:
@@ -54,7 +60,7 @@ class Identity:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
@@ -65,9 +71,10 @@ class Identity:
 
         async def send_identified(message: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
+            if message["type"] in _STARTS:
                 started = True
-                if message["status"] >= _REFUSED:
+                message.setdefault("headers", [])
+                if message.get("status", 0) >= _REFUSED:
                     metrics.record(REFUSED, 1, _refusal(scope, message["status"]))
                 headers = MutableHeaders(scope=message)
                 if not is_named:
@@ -82,8 +89,10 @@ class Identity:
             await self._app(scope, receive, send_identified)
         except Exception as error:  # noqa: BLE001  # the last guard: a client never sees a traceback
             fault = fault_of(error, state["request_id"])
-            if not started:
+            if not started and can_be_answered(scope):
                 await fault_response(fault, scope)(scope, receive, send_identified)
+            elif scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1011})
 
 
 class Locked:
@@ -99,11 +108,11 @@ class Locked:
         is_free = scope["type"] == "lifespan" or path_of(scope) in self._free
         if is_free or is_authorized(scope["headers"], self._key):
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-        else:
+        elif can_be_answered(scope):
             fault = fault_of(Unauthorized(), scope["state"]["request_id"])
             await fault_response(fault, scope)(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
 
 
 class BodyLimit:

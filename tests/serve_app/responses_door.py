@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from openai import AsyncOpenAI
 
@@ -33,11 +33,13 @@ class Door:
 
 
 @asynccontextmanager
-async def opened(script: Script, limits: Limits | None = None) -> AsyncIterator[Door]:
+async def opened(
+    script: Script, limits: Limits | None = None, ws: Literal["none", "websockets-sansio"] = "none"
+) -> AsyncIterator[Door]:
     records = ScriptedRecords()
     host = ScriptedHost(recorded(script, records))
     async with (
-        serving(web_app(host, records, KEY, limits or Limits())) as url,
+        serving(web_app(host, records, KEY, limits or Limits()), ws) as url,
         AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0) as client,
     ):
         yield Door(host, client, url)

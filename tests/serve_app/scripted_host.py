@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -142,11 +143,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: FastAPI | ASGIApp) -> AsyncIterator[str]:
-    """Serve `app` with uvicorn; gives its address without a path."""
+async def serving(
+    app: FastAPI | ASGIApp, ws: Literal["none", "websockets-sansio"] = "none"
+) -> AsyncIterator[str]:
+    """Serve `app` with uvicorn, WebSockets only when asked for; gives its address without a path."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=2)
+        config = uvicorn.Config(app, log_config=None, lifespan="off", ws=ws, timeout_graceful_shutdown=2)
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:

@@ -1,47 +1,36 @@
-"""``POST /v1/responses``, and the refusal of its WebSocket mode; stored responses are in `stored_routes`."""
+"""``POST /v1/responses``; its WebSocket mode is in `websocket`, stored responses are in `stored_routes`."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from fastapi import APIRouter, Request, WebSocket
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from actors.models.estimate import estimate
 from serve_app.bodies import Json
-from serve_app.errors import Fault, error_body, fault_of, openai_envelope
+from serve_app.errors import error_body, fault_of
 from serve_app.hosting import Host, Limits, Records
 from serve_app.ids import new_run_id
 from serve_app.late import LateAnswer
 from serve_app.protocols.answers import answer_headers, succeeding
 from serve_app.protocols.controls import Controls, controls_of
 from serve_app.protocols.openai_responses import wire, wire_out
-from serve_app.protocols.openai_responses.body import begun
+from serve_app.protocols.openai_responses.answering import PATH, encoded, encoder_for
 from serve_app.protocols.openai_responses.stored import conversation
 from serve_app.protocols.openai_responses.stored_routes import stored_router
 from serve_app.protocols.openai_responses.stream import ResponseEncoder
-from serve_app.protocols.openai_responses.translate import (
-    Asked,
-    asked,
-    form_of,
-    run_request,
-    wants_compaction,
-)
+from serve_app.protocols.openai_responses.translate import asked, run_request, wants_compaction
+from serve_app.protocols.openai_responses.websocket import websocket_router
 from serve_app.sse import EventStream
 from workflows.answer import AnswerFinished, RunRequest
 from workflows.messages import Message
-
-PATH = "/v1/responses"
-_NO_WEBSOCKET = "This server has no WebSocket mode; send the request by HTTP POST."
 
 
 def responses_router(host: Host, records: Records, limits: Limits) -> APIRouter:
     """The routes of Responses in front of `host` and `records`."""
     router = APIRouter(tags=["Responses"])
-    _add_refusals(router)
+    router.include_router(websocket_router(host, records, limits))
 
     @router.post(
         PATH,
@@ -56,11 +45,11 @@ def responses_router(host: Host, records: Records, limits: Limits) -> APIRouter:
             body, understood, controls_of(request.headers, progress=limits.progress), mounted, new_run_id()
         )
         request.state.run_id = run.run_id
-        encoder = _encoder(body, understood, run)
+        encoder = encoder_for(body, understood, run)
         if not run.stream:
             return _whole(host, run, encoder, request, limits)
         return EventStream(
-            _events(host, run, encoder),
+            encoded(host, run, encoder),
             limits=limits,
             opening=encoder.opening(),
             ping=encoder.ping,
@@ -87,41 +76,10 @@ def responses_router(host: Host, records: Records, limits: Limits) -> APIRouter:
         understood = asked(body, items)
         run = run_request(body, understood, Controls(panel="never"), (), new_run_id())
         request.state.run_id = run.run_id
-        return _compacted(host, run, _encoder(body, understood, run), request, limits)
+        return _compacted(host, run, encoder_for(body, understood, run), request, limits)
 
     router.include_router(stored_router(records))
     return router
-
-
-def _add_refusals(router: APIRouter) -> None:
-    """Codex tries the WebSocket mode first: only 426 makes it go on by HTTP at once instead of trying again."""
-
-    @router.websocket(PATH)
-    async def refuse_websocket(websocket: WebSocket) -> None:
-        await websocket.send_denial_response(Json(openai_envelope(_upgrade_refused()), 426))
-
-    @router.get(PATH, include_in_schema=False)
-    async def refuse_upgrade(request: Request) -> Response:
-        """Servers without WebSockets hand the request on as an ordinary one."""
-        if request.headers.get("upgrade", "").lower() != "websocket":
-            raise HTTPException(405, "Method Not Allowed", {"allow": "POST"})
-        return Json(openai_envelope(_upgrade_refused()), 426, {"upgrade": "HTTP/1.1"})
-
-
-def _upgrade_refused() -> Fault:
-    return Fault(status=426, code="websocket_not_supported", message=_NO_WEBSOCKET, headers={})
-
-
-def _encoder(body: wire.ResponseRequest, understood: Asked, run: RunRequest) -> ResponseEncoder:
-    response = begun(body, run.run_id, int(time.time()))
-    return ResponseEncoder(response, run.run_id, form_of(body, understood), time.time)
-
-
-async def _events(host: Host, run: RunRequest, encoder: ResponseEncoder) -> AsyncGenerator[bytes, None]:
-    async with aclosing(succeeding(host.answer(run))) as answer:
-        async for event in answer:
-            if encoded := encoder.encode(event):
-                yield encoded
 
 
 async def _finish(host: Host, run: RunRequest, encoder: ResponseEncoder) -> dict[str, str]:

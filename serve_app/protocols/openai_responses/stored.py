@@ -63,21 +63,26 @@ async def stored(records: Records, id_: str) -> Stored:
     return Stored(_response(start, body, items, events), items)
 
 
-async def conversation(records: Records, body: wire.InputRequest) -> list[wire.Item]:
+async def conversation(
+    records: Records, body: wire.InputRequest, before: Stored | None = None
+) -> list[wire.Item]:
     """The whole conversation of a request: what it continues, and references to earlier items resolved.
+
+    `before` is the response that it continues, when that is at hand; else it is looked for in the journal.
 
     Raises:
         RequestInvalid: what it continues or refers to is not stored.
     """
     items = input_items(body)
-    if body.previous_response_id:
+    if body.previous_response_id and before is None:
         try:
             before = await stored(records, body.previous_response_id)
         except ResponseNotFound as error:
             raise RequestInvalid("previous_response_id", str(error)) from error
+    if before is not None:
         items = [*before.items, *_output(before), *items]
     items = [item for item in items if not is_progress(item)]
-    known: dict[str, wire.Item] = {}
+    known = _by_id(before)
     for item in items:
         if (name := _referred(item)) and name not in known:
             known |= await _items_beside(records, name)
@@ -97,10 +102,14 @@ async def _items_beside(records: Records, name: str) -> dict[str, wire.Item]:
         beside = await stored(records, name)
     except ResponseNotFound:
         beside = None
-    found = {str(item.id): item for item in _output(beside) if hasattr(item, "id")} if beside else {}
+    found = _by_id(beside)
     if name not in found:
         raise RequestInvalid("input", f"Item with id '{name}' not found.")
     return found
+
+
+def _by_id(of: Stored | None) -> dict[str, wire.Item]:
+    return {str(item.id): item for item in _output(of) if hasattr(item, "id")} if of else {}
 
 
 def _output(of: Stored) -> list[wire.Item]:

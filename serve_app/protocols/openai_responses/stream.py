@@ -34,7 +34,7 @@ from serve_app.protocols.openai_responses.pieces import (
 from serve_app.protocols.openai_responses.tools import ToolNames
 from serve_app.sse import frame
 from workflows.answer import AnswerEvent, AnswerFinished, Progress
-from workflows.messages import ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
+from workflows.messages import ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +123,16 @@ class ResponseEncoder:
                 return self._ending(event)
             case _:
                 return b""
+
+    def nothing(self) -> bytes:
+        """The last event of a response for which nothing was to be generated."""
+        self.response = {
+            **self.response,
+            "status": "completed",
+            "completed_at": int(self._clock()),
+            "usage": token_counts(Usage()),
+        }
+        return self._last("response.completed")
 
     def failed(self, fault: Fault) -> bytes:
         """The last event of an answer that failed; what was said until then stays in it."""
