@@ -50,7 +50,8 @@ class Identity:
     """Outermost: every request has an id, every response names its run when there is one, no error gets past.
 
     A request that comes with an `x-request-id` keeps it, so that logs can be joined; who gave it knows it, and
-    Ray Serve, which gives one to every request, puts it on the response itself. Any other gets an id here.
+    Ray Serve, which gives one to every request, puts it on the response itself, but not on a WebSocket's. Any other
+    gets an id here.
     Clients of Anthropic's API read it under a name of their own, on every response.
     Routes put the run's id into ``request.state.run_id``.
     """
@@ -77,7 +78,7 @@ class Identity:
                 if message.get("status", 0) >= _REFUSED:
                     metrics.record(REFUSED, 1, _refusal(scope, message["status"]))
                 headers = MutableHeaders(scope=message)
-                if not is_named:
+                if not is_named or scope["type"] == "websocket":
                     headers[REQUEST_ID_HEADER] = state["request_id"]
                 if speaks_anthropic(scope):
                     headers[ANTHROPIC_REQUEST_ID_HEADER] = state["request_id"]

@@ -86,6 +86,18 @@ def test_a_client_answers_by_way_of_the_panel_and_with_a_tool_of_its_own(client:
     assert FOUND in desk.ask(recipe, ASK_FOR_NOTE, flags)
 
 
+def test_codex_works_over_a_websocket(desk: Desk) -> None:
+    program, flags = PROGRAMS["codex"]
+    if not desk.has(program):
+        pytest.skip(f"{program} is not in {FOLDER}")
+    recipe = desk.connect("codex", "--write")
+    flags = (*flags, "-c", "model_providers.stellarator.supports_websockets=true")
+    before = panels(desk)
+    assert SOUND in desk.ask(recipe, QUESTION, flags)
+    assert FOUND in desk.ask(recipe, ASK_FOR_NOTE, flags)
+    assert panels(desk) == before + 2
+
+
 @pytest.mark.parametrize("client", ["openai-sdk", "anthropic-sdk", "ai-sdk"])
 def test_the_program_for_an_sdk_runs_as_it_is_printed(client: str, desk: Desk) -> None:
     recipe = desk.connect(client)

@@ -1,5 +1,6 @@
 """Responses through the whole product: what is stored comes back from the journal as it was given."""
 
+import time
 from typing import Any
 
 import openai
@@ -7,6 +8,7 @@ import pytest
 
 from tests.conftest import Product
 from tests.integration.panels import ANSWER
+from tests.integration.test_panels import eventually
 
 REVIEW = "Review this plan"
 UPGRADE = {
@@ -44,6 +46,29 @@ def test_a_streamed_response_ends_in_what_is_stored(product: Product) -> None:
     assert [item["id"] for item in kept] == [told[1]["id"]]
 
 
-def test_the_websocket_mode_is_refused_with_426(product: Product) -> None:
+# How the SDK of 2.54 connects is deprecated by websockets 17.
+@pytest.mark.filterwarnings("ignore:connect.. must be used:DeprecationWarning")
+def test_a_connection_carries_a_panel_and_ends_what_is_under_way_when_its_client_leaves(
+    product: Product,
+) -> None:
+    with product.openai() as client, client.responses.connect() as connection:
+        connection.response.create(model="dedicated-three", input=REVIEW, store=False)
+        final = next(event for event in connection if event.type == "response.completed")
+        assert final.response.output_text == ANSWER
+        connection.response.create(
+            model="endless", input="Go on", store=False, previous_response_id=final.response.id
+        )
+        assert any(event.type == "response.output_text.delta" for event in connection)
+    left = time.time()
+    call = next(seen for seen in reversed(product.upstream.seen) if seen.model == "endless")
+    eventually(lambda: bool(call.ended))
+    assert call.outcome == "aborted"
+    assert call.ended - left < 1
+
+
+def test_a_connection_without_the_key_is_refused_with_401(product: Product) -> None:
     with product.http() as client:
-        assert client.get("/v1/responses", headers=UPGRADE).status_code == 426
+        refused = client.get("/v1/responses", headers=UPGRADE | {"authorization": "Bearer sk-wrong"})
+    assert refused.status_code == 401
+    assert refused.json()["error"]["code"] == "invalid_api_key"
+    assert refused.headers["x-request-id"]
