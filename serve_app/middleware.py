@@ -74,16 +74,9 @@ class Identity:
             nonlocal started
             if message["type"] in _STARTS:
                 started = True
-                message.setdefault("headers", [])
                 if message.get("status", 0) >= _REFUSED:
                     metrics.record(REFUSED, 1, _refusal(scope, message["status"]))
-                headers = MutableHeaders(scope=message)
-                if not is_named or scope["type"] == "websocket":
-                    headers[REQUEST_ID_HEADER] = state["request_id"]
-                if speaks_anthropic(scope):
-                    headers[ANTHROPIC_REQUEST_ID_HEADER] = state["request_id"]
-                if run_id := state.get("run_id"):
-                    headers[RUN_ID_HEADER] = run_id
+                _identify(message, scope, is_named=is_named)
             await send(message)
 
         try:
@@ -94,6 +87,19 @@ class Identity:
                 await fault_response(fault, scope)(scope, receive, send_identified)
             elif scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1011})
+
+
+def _identify(message: Message, scope: Scope, *, is_named: bool) -> None:
+    """Put the ids into the headers of a response, or of a WebSocket's acceptance."""
+    message.setdefault("headers", [])
+    headers = MutableHeaders(scope=message)
+    state = scope["state"]
+    if not is_named or scope["type"] == "websocket":
+        headers[REQUEST_ID_HEADER] = state["request_id"]
+    if speaks_anthropic(scope):
+        headers[ANTHROPIC_REQUEST_ID_HEADER] = state["request_id"]
+    if run_id := state.get("run_id"):
+        headers[RUN_ID_HEADER] = run_id
 
 
 class Locked:
