@@ -245,9 +245,10 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
-    """More of the model's thinking."""
+    """More of the model's thinking. `signature`, where the provider gives one, comes with the last of it."""
 
     text: str
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ class Relay:
         """The ids of the client's calls: as the client was given them, to the model's own."""
         self._text: list[str] = []
         self._thinking: list[str] = []
+        self._signature = ""
         self._calls: list[ToolCall] = []
         self.begin_turn()
 
@@ -120,7 +121,7 @@ class Relay:
         """The sum of all deltas so far."""
         parts: list[Part] = []
         if self._thinking:
-            parts.append(Reasoning("".join(self._thinking)))
+            parts.append(Reasoning("".join(self._thinking), self._signature))
         if self._text:
             parts.append(Text("".join(self._text)))
         return Message("assistant", (*parts, *self._calls))
@@ -135,6 +136,7 @@ class Relay:
     def _speak(self, delta: TextDelta | ReasoningDelta) -> Iterator[Delta]:
         if isinstance(delta, ReasoningDelta):
             self._thinking.append(delta.text)
+            self._signature = delta.signature or self._signature
             yield delta
             return
         if not delta.text:

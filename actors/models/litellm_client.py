@@ -96,7 +96,7 @@ class LiteLLMModel:
     def _arguments(self, request: ChatRequest) -> dict[str, Any]:
         return {
             "model": self._model,
-            "messages": messages(request.messages),
+            "messages": messages(request.messages, self._model),
             "stream": True,
             "stream_options": {"include_usage": True},
             "num_retries": 0,

@@ -9,20 +9,19 @@ some no usage, which is then estimated and marked so. Think tags within the text
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 from actors.models.estimate import estimate
-from actors.models.openai_compatible.encode import ORIGIN
+from actors.models.openai_compatible.proofs import BLOCK_FIELDS, TEXT_FIELDS, proof
 from workflows.errors import UpstreamMalformed, UpstreamRefused
 from workflows.messages import (
     ChatRequest,
     Completion,
     Delta,
     FinishReason,
-    Foreign,
     Message,
     Part,
     Reasoning,
@@ -46,10 +45,6 @@ _REASONS: Mapping[str, FinishReason] = {
 }
 _STOPPED_BY = ("stop_reason", "matched_stop")
 """vLLM's and SGLang's names for the stop sequence that ended an answer; elsewhere nobody tells."""
-
-_THINKING = ("reasoning_content", "reasoning")
-_THINKING_BLOCKS = ("reasoning_details", "thinking_blocks")
-"""OpenRouter's and LiteLLM's names for thinking in the provider's own form, signed; it goes back as it came."""
 
 _GROWING = {"reasoning.text": "text", "reasoning.summary": "summary", "thinking": "thinking"}
 
@@ -93,6 +88,7 @@ class Answer:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._thinking_field = ""
+        self._is_proven = False
         self._blocks: dict[str, list[dict[str, Any]]] = {}
         self._named: list[_Call] = []
         self._at: dict[int, _Call] = {}
@@ -151,23 +147,35 @@ class Answer:
             yield from self._delta(choice.get("delta") or choice.get("message") or {})
 
     def _delta(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
-        for name in _THINKING:
+        for name in TEXT_FIELDS:
             if thinking := _words(delta.get(name)):
                 self._thinking_field = name
                 self._reasoning.append(thinking)
                 yield ReasoningDelta(thinking)
                 break
-        for name in _THINKING_BLOCKS:
+        for name in BLOCK_FIELDS:
             for block in delta.get(name) or ():
                 _add_block(self._blocks.setdefault(name, []), block)
         if text := _words(delta.get("content")) or _words(delta.get("refusal")):
+            yield from self._prove()
             self._text.append(text)
             yield TextDelta(text)
         for position, call in enumerate(delta.get("tool_calls") or ()):
+            yield from self._prove()
             known = self._call(position, call)
             yield from known.grow(call.get("function") or {}, len(self._named))
             if known.index == len(self._named):
                 self._named.append(known)
+
+    def _prove(self) -> Iterator[Delta]:
+        """Sign what was thought before the model speaks. Blocks that come later are in the completion only."""
+        if not self._is_proven and (signature := self._signature):
+            self._is_proven = True
+            yield ReasoningDelta("", signature)
+
+    @property
+    def _signature(self) -> str:
+        return proof(self._model, self._thinking_field, self._blocks)
 
     def _call(self, position: int, told: Mapping[str, Any]) -> _Call:
         """The call that a piece belongs to."""
@@ -179,12 +187,11 @@ class Answer:
             self._at[place] = known
         return known
 
-    def _parts(self, calls: list[_Call]) -> Iterator[Part]:
+    def _parts(self, calls: Sequence[_Call]) -> Iterator[Part]:
         if self._reasoning:
-            # Servers that think between tool calls want it back with the call, under the name they gave it.
-            yield Reasoning("".join(self._reasoning), self._thinking_field if calls else "")
-        if self._blocks and calls:
-            yield Foreign(ORIGIN, self._blocks)
+            yield Reasoning("".join(self._reasoning), self._signature)
+        elif self._blocks:
+            yield Reasoning("", self._signature)
         if self._text:
             yield Text("".join(self._text))
         for call in calls:

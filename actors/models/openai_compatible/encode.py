@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from actors.models.openai_compatible.proofs import is_proof, proven
 from workflows.messages import (
     ChatRequest,
     File,
@@ -37,7 +38,6 @@ A payload with a ``type`` is a content part; one without is fields of an assista
 """
 
 _KIND = re.compile(r"[a-z][a-z0-9_.]{0,63}")
-_THINKING_FIELDS = frozenset({"reasoning_content", "reasoning"})
 _ERROR_MARK = "Error: "
 
 
@@ -45,7 +45,7 @@ def body(model: str, request: ChatRequest) -> dict[str, Any]:
     """The whole body of a streamed request."""
     return {
         "model": model,
-        "messages": messages(request.messages),
+        "messages": messages(request.messages, model),
         "stream": True,
         "stream_options": {"include_usage": True},
         **options(request),
@@ -79,7 +79,7 @@ def _unsaid(role: str, part: Part) -> str:
         case Foreign(origin, payload) if origin != ORIGIN or by_assistant == ("type" in payload):
             kind = str(payload.get("type", ""))
             return kind if _KIND.fullmatch(kind) else f"{origin} part"
-        case Reasoning(_, signature) if not (by_assistant and signature in _THINKING_FIELDS):
+        case Reasoning(_, signature) if not (by_assistant and is_proof(signature)):
             return "reasoning"
         case Image() | File() if by_assistant:
             return part.type
@@ -87,8 +87,8 @@ def _unsaid(role: str, part: Part) -> str:
             return ""
 
 
-def messages(conversation: Sequence[Message]) -> list[dict[str, Any]]:
-    """The conversation's messages.
+def messages(conversation: Sequence[Message], model: str = "") -> list[dict[str, Any]]:
+    """The conversation's messages, for this model: signed thinking goes back only to where it came from.
 
     A tool message may hold text only, and nothing may come between the results of one turn. So the images and files
     of results follow behind them, as the user's.
@@ -105,7 +105,9 @@ def messages(conversation: Sequence[Message]) -> list[dict[str, Any]]:
             told.append(_tool_message(result))
             shown += _media(result)
         if rest or not results:
-            told.append(_assistant(rest) if message.role == "assistant" else _spoken(message.role, rest))
+            told.append(
+                _assistant(rest, model) if message.role == "assistant" else _spoken(message.role, rest)
+            )
     return [*told, *_media_message(shown)]
 
 
@@ -164,7 +166,7 @@ def _spoken(role: str, parts: tuple[Part, ...]) -> dict[str, Any]:
     return {"role": role, "content": [told for part in parts if (told := _part(part)) is not None]}
 
 
-def _assistant(parts: tuple[Part, ...]) -> dict[str, Any]:
+def _assistant(parts: tuple[Part, ...], model: str) -> dict[str, Any]:
     text = "".join(part.text for part in parts if isinstance(part, Text))
     calls = [part for part in parts if isinstance(part, ToolCall)]
     told: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
@@ -175,8 +177,8 @@ def _assistant(parts: tuple[Part, ...]) -> dict[str, Any]:
         ]
     for part in parts:
         match part:
-            case Reasoning(thinking, signature) if signature in _THINKING_FIELDS:
-                told[signature] = thinking
+            case Reasoning(thinking, signature) if calls:
+                told.update(proven(signature, thinking, model))
             case Foreign(origin, payload) if origin == ORIGIN and "type" not in payload:
                 told.update(payload)
     return told

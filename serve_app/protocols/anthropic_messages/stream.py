@@ -73,6 +73,7 @@ class MessageEncoder:
         self._finished_calls: set[_BlockKey] = set()
         self._waiting: list[_Piece] = []
         self._pings = 0
+        self._proof = ""
 
     def opening(self) -> bytes:
         """The first event: the message without content."""
@@ -114,8 +115,10 @@ class MessageEncoder:
         match piece:
             case TextDelta(text):
                 return self._more("text", {"type": "text", "text": ""}, text) if text else b""
-            case ReasoningDelta(text):
-                return self._more("thinking", _THINKING, text) if text and self._thinking else b""
+            case ReasoningDelta(text, proof):
+                shown = self._more("thinking", _THINKING, text) if text and self._thinking else b""
+                self._proof = proof or self._proof
+                return shown
             case ToolCallDelta(index, call_id, name, arguments):
                 if index in self._finished_calls:
                     return b""
@@ -132,6 +135,7 @@ class MessageEncoder:
 
     def _begin(self, key: _BlockKey, block: Any) -> bytes:
         self._open = key
+        self._proof = ""
         self._index += 1
         self._arguments = []
         kind, field = _DELTAS.get(key, ("input_json_delta", "partial_json"))
@@ -152,7 +156,7 @@ class MessageEncoder:
         stop = _event("content_block_stop", {"index": self._index})
         if self._open not in {"thinking", "progress"}:
             return stop
-        proof = SEAL if self._open == "progress" else signature(self._run_id)
+        proof = SEAL if self._open == "progress" else self._proof or signature(self._run_id)
         signed = {"type": "signature_delta", "signature": proof}
         return _event("content_block_delta", {"index": self._index, "delta": signed}) + stop
 

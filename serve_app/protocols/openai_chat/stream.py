@@ -56,7 +56,7 @@ class ChunkEncoder:
         match event:
             case TextDelta():
                 return self._delta(f'{{"content":{compact(event.text)}}}')
-            case ReasoningDelta():
+            case ReasoningDelta(text) if text:  # a signature has no room here
                 return self._delta(f'{{"reasoning_content":{compact(event.text)}}}')
             case Progress(line):
                 return self._delta(f'{{"reasoning_content":{compact(marked(line))}}}')

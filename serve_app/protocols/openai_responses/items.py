@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from serve_app.protocols.lenient import Lenient
 from serve_app.protocols.openai_responses import wire
 from serve_app.protocols.openai_responses.compaction import summary_message
-from serve_app.protocols.openai_responses.seals import unsealed
+from serve_app.protocols.openai_responses.seals import unsealed, unsealed_thought
 from serve_app.protocols.openai_responses.tools import TOOL_SEARCH, ClientTool, ToolNames, custom_arguments
 from serve_app.protocols.progress import SEAL
 from workflows.errors import RequestInvalid
@@ -127,15 +127,15 @@ def _thinking(item: wire.ReasoningItem) -> Iterator[Part]:
         return
     sealed = item.encrypted_content or ""
     try:
-        told = unsealed("thinking", sealed)
+        thought = unsealed_thought(sealed)
     except ValueError:
-        told = None
-    if told is None:
-        told = "".join(_texts(item.content or item.summary or ()))
+        thought = None
+    if thought is None:
+        thought = Reasoning("".join(_texts(item.content or item.summary or ())))
         if sealed:
             yield _foreign(item)
-    if told:
-        yield Reasoning(told)
+    if thought.text:
+        yield thought
 
 
 def _texts(parts: Iterable[wire.ContentPart]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from typing_extensions import override
 
 from serve_app.bodies import compact
-from serve_app.protocols.openai_responses.seals import sealed
+from serve_app.protocols.openai_responses.seals import sealed, sealed_thought
 from serve_app.protocols.openai_responses.tools import ClientTool, call_item, custom_input
 from serve_app.protocols.progress import SEAL
 from workflows.messages import ToolCall
@@ -115,6 +115,7 @@ class ReasoningPiece(Piece):
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self._part = f'{self._where},"summary_index":0'
+        self.signature = ""
 
     @override
     def opening(self) -> list[Event]:
@@ -140,7 +141,7 @@ class ReasoningPiece(Piece):
         summary = [_summary_text(self.text)] if self._pieces else []
         item: dict[str, Any] = {"type": "reasoning", "id": self.id, "status": status, "summary": summary}
         if self.seals:
-            item["encrypted_content"] = sealed("thinking", self.text)
+            item["encrypted_content"] = sealed_thought(self.text, self.signature)
         return item
 
 

@@ -11,9 +11,15 @@ import binascii
 import zlib
 from typing import Literal
 
-Kind = Literal["summary", "thinking"]
+from workflows.messages import Reasoning
 
-_MARKS: dict[Kind, str] = {"summary": "stellarator-s1.", "thinking": "stellarator-t1."}
+Kind = Literal["summary", "thinking", "proof"]
+
+_MARKS: dict[Kind, str] = {
+    "summary": "stellarator-s1.",
+    "thinking": "stellarator-t1.",
+    "proof": "stellarator-p1.",
+}
 _LARGEST = 4 * 1024 * 1024
 """Bytes that a seal may unpack to; a few kilobytes of input must not become gigabytes."""
 
@@ -41,3 +47,18 @@ def unsealed(kind: Kind, seal: str) -> str | None:
     if not opened.eof:
         raise ValueError("is damaged or too long")
     return text
+
+
+def sealed_thought(text: str, signature: str) -> str:
+    """What a model thought, with the provider's proof of it where there is one."""
+    return sealed("proof", f"{signature}\n{text}") if signature else sealed("thinking", text)
+
+
+def unsealed_thought(seal: str) -> Reasoning | None:
+    """The thought again; None when the string is another server's. Raises `ValueError` as `unsealed` does."""
+    proof = unsealed("proof", seal)
+    if proof is not None:
+        signature, _, text = proof.partition("\n")
+        return Reasoning(text, signature)
+    text_only = unsealed("thinking", seal)
+    return None if text_only is None else Reasoning(text_only)

@@ -159,8 +159,8 @@ def _told(message: Message) -> Iterator[Delta]:
         match part:
             case Text(text):
                 yield TextDelta(text)
-            case Reasoning(text):
-                yield ReasoningDelta(text)
+            case Reasoning(text, signature):
+                yield ReasoningDelta(text, signature)
             case _:
                 continue
     for index, call in enumerate(message.tool_calls):

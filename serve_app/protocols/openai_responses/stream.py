@@ -113,8 +113,11 @@ class ResponseEncoder:
         match event:
             case TextDelta(text):
                 return self._told(CompactionPiece if self._form.is_compaction else TextPiece, text)
-            case ReasoningDelta(text) if not self._form.is_compaction:
-                return self._told(SealedReasoningPiece if self._form.seals_thinking else ReasoningPiece, text)
+            case ReasoningDelta(text, signature) if not self._form.is_compaction:
+                told = self._told(SealedReasoningPiece if self._form.seals_thinking else ReasoningPiece, text)
+                if signature and isinstance(self._piece, SealedReasoningPiece):
+                    self._piece.signature = signature
+                return told
             case Progress(line) if not self._form.is_compaction:
                 return self._told(ProgressPiece, f"{line}\n")
             case ToolCallDelta() if not self._form.is_compaction:

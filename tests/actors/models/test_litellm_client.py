@@ -15,6 +15,7 @@ from aiohttp import web
 
 from actors.models.base import ChatModel
 from actors.models.factory import ModelFactory
+from actors.models.openai_compatible.proofs import proof
 from actors.models.scripted.server import serving
 from cluster.settings import Settings, environment, worker_environment
 from tests.actors.models.conftest import Serve, eventually
@@ -29,7 +30,6 @@ from workflows.errors import (
 )
 from workflows.messages import (
     ChatRequest,
-    Foreign,
     Message,
     Reasoning,
     Sampling,
@@ -79,7 +79,7 @@ async def test_an_answer_is_streamed_adds_up_and_has_a_price() -> None:
     async with serving(rules) as upstream:
         completion = lawful(await drained(model(upstream.base_url).stream(HELLO)))
     assert completion.message.text == "Hello, world"
-    assert Reasoning("hm") in completion.message.parts
+    assert Reasoning("hm", "reasoning_content") in completion.message.parts
     assert (completion.usage.input_tokens, completion.usage.output_tokens) == (1000, 100)
     assert completion.cost_usd == pytest.approx(1000 * 2.5e-6 + 100 * 1e-5)
 
@@ -128,8 +128,8 @@ async def test_signed_thinking_goes_back_to_its_provider_with_the_call_that_it_l
         return web.json_response({"error": {"type": "x", "message": "enough seen"}}, status=400)
 
     thought = {"type": "thinking", "thinking": "hm", "signature": "proof"}
-    memory = Foreign("openai_chat", {"thinking_blocks": [thought]})
-    called = Message("assistant", (Reasoning("hm", "reasoning_content"), memory, ToolCall("a", "f", "{}")))
+    signature = proof("anthropic/claude-opus-4-5", "reasoning_content", {"thinking_blocks": [thought]})
+    called = Message("assistant", (Reasoning("hm", signature), ToolCall("a", "f", "{}")))
     asked = ChatRequest(
         (*HELLO.messages, called, Message("tool", (ToolResult("a", (Text("done"),)),))),
         (Tool("f", "does f", {"type": "object", "properties": {}}),),

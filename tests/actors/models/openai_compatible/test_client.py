@@ -66,7 +66,7 @@ async def test_an_answer_is_streamed_and_adds_up(pool: httpx.AsyncClient) -> Non
         items = await drained(OpenAICompatibleModel(pool, upstream.base_url, "m").stream(HELLO))
     completion = lawful(items)
     assert completion.message.text == "Hello, world"
-    assert completion.message.parts[0] == Reasoning("greet")
+    assert completion.message.parts[0] == Reasoning("greet", "reasoning_content")
     assert (completion.usage.input_tokens, completion.usage.output_tokens) == (7, 3)
     assert not completion.usage.estimated
     assert sum(isinstance(item, TextDelta) for item in items) == 4

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.models.openai_compatible.decode import Answer, read_usage
+from actors.models.openai_compatible.proofs import proven
 from tests.actors.models.sums import check_sum
 from workflows.errors import UpstreamMalformed, UpstreamRefused
 from workflows.messages import (
     ChatRequest,
     Completion,
     Delta,
-    Foreign,
     Message,
     Reasoning,
     ReasoningDelta,
@@ -63,8 +63,8 @@ def test_text_arrives_piece_by_piece_and_adds_up() -> None:
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 def test_thinking_is_kept_apart_under_either_name(name: str) -> None:
     deltas, completion = heard(chunk(**{name: "hm"}), chunk(content="yes"), chunk("stop"))
-    assert deltas == [ReasoningDelta("hm"), TextDelta("yes")]
-    assert completion.message.parts[0] == Reasoning("hm")
+    assert deltas == [ReasoningDelta("hm"), ReasoningDelta("", name), TextDelta("yes")]
+    assert completion.message.parts[0] == Reasoning("hm", name)
 
 
 def test_think_tags_in_the_text_are_left_alone() -> None:
@@ -139,23 +139,21 @@ def test_thinking_before_a_call_remembers_how_it_must_be_sent_back() -> None:
         {"type": "reasoning.text", "text": "b", "index": 0, "signature": "proof"},
         {"type": "reasoning.encrypted", "data": "xyz", "index": 1},
     ]
-    _, completion = heard(
+    deltas, completion = heard(
         *(chunk(reasoning=d.get("text", ""), reasoning_details=[d]) for d in details),
         chunk(tool_calls=[call(0, "a", "f", "{}")]),
         chunk("tool_calls"),
     )
-    assert completion.message.parts[:2] == (
-        Reasoning("ab", "reasoning"),
-        Foreign(
-            "openai_chat",
-            {
-                "reasoning_details": [
-                    {"type": "reasoning.text", "text": "ab", "index": 0, "signature": "proof"},
-                    {"type": "reasoning.encrypted", "data": "xyz", "index": 1},
-                ]
-            },
-        ),
-    )
+    thought = completion.message.parts[0]
+    assert isinstance(thought, Reasoning)
+    assert proven(thought.signature, thought.text, "asked") == {
+        "reasoning": "ab",
+        "reasoning_details": [
+            {"type": "reasoning.text", "text": "ab", "index": 0, "signature": "proof"},
+            {"type": "reasoning.encrypted", "data": "xyz", "index": 1},
+        ],
+    }
+    assert ReasoningDelta("", thought.signature) in deltas
 
 
 def test_signed_thinking_blocks_are_put_together_one_by_one() -> None:
@@ -167,8 +165,9 @@ def test_signed_thinking_blocks_are_put_together_one_by_one() -> None:
         chunk(tool_calls=[call(0, "a", "f", "{}")]),
         chunk("tool_calls"),
     )  # fmt: skip
-    (blocks,) = (part.payload for part in completion.message.parts if isinstance(part, Foreign))
-    assert blocks == {
+    thought = completion.message.parts[0]
+    assert isinstance(thought, Reasoning)
+    assert proven(thought.signature, thought.text, "asked") == {
         "thinking_blocks": [
             {"type": "thinking", "thinking": "one, two", "signature": "proof"},
             {"type": "thinking", "thinking": "three", "signature": "again"},
