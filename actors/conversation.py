@@ -29,7 +29,7 @@ from actors.run_log import RunLog
 from actors.run_metrics import RunMeter
 from actors.telling import said_during
 from actors.watched import Watched
-from cluster import logs, metrics, telemetry
+from cluster import logs, metrics
 from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, Progress, RunRequest
 from workflows.attempts import first_attempt, next_attempt
 from workflows.errors import Failure, StellaratorError
@@ -159,7 +159,7 @@ class Conversation:
 
     async def events(self) -> AsyncGenerator[AnswerEvent, None]:
         """Everything that the client may see."""
-        logs.about(run_id=self._run.run_id, traceparent=telemetry.carrier(self._span))
+        logs.about(run_id=self._run.run_id, traceparent=spans.carrier(self._span))
         trace_id = spans.trace_id(self._span)
         self._recorder.run_started(self._run, self._home.hash, self._home.version, trace_id)
         self._recorder.group_started(MAIN, "main", "main", self._home.spec.main.model)

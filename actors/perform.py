@@ -18,7 +18,7 @@ from actors.collect import CHARACTERS_PER_TOKEN, sent
 from actors.flights import Stopped
 from actors.models.base import ChatModel
 from actors.orders import CallOrder
-from cluster import logs, telemetry
+from cluster import logs
 from workflows.errors import Failure, StellaratorError, UpstreamMalformed, UpstreamTimeout
 from workflows.flow import Answered, Call, Cancelled, Failed, Outcome
 from workflows.messages import Completion, ReasoningDelta, StreamItem, TextDelta, Usage
@@ -90,7 +90,7 @@ async def perform(model: ChatModel, order: CallOrder, stopped: Stopped) -> Outco
     call = order.call
     hearing = Hearing(call)
     span = spans.attempt(order)
-    logs.about(run_id=order.run_id, step_id=call.step_id, traceparent=telemetry.carrier(span))
+    logs.about(run_id=order.run_id, step_id=call.step_id, traceparent=spans.carrier(span))
     try:
         async with asyncio.timeout(call.timeout):
             async with aclosing(listen(model, hearing)) as items:

@@ -64,7 +64,8 @@ def reset() -> None:
 
 def about(*, run_id: str, step_id: str = "", traceparent: str = "") -> None:
     """Put these on every line that this task, and what it starts, writes from now on."""
-    _, trace_id, span_id, _ = traceparent.split("-") if traceparent.count("-") == 3 else ("", "", "", "")  # noqa: PLR2004  # W3C's four fields
+    fields = traceparent.partition(" ")[0].split("-")  # a tracestate may follow
+    trace_id, span_id = fields[1:3] if len(fields) == 4 else ("", "")  # noqa: PLR2004  # W3C's four fields
     bind_contextvars(run_id=run_id, step_id=step_id, trace_id=trace_id, span_id=span_id)
 
 
