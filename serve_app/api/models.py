@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from serve_app.api.shapes import VirtualModelShown
 from serve_app.bodies import Json
 from serve_app.hosting import Host
 from workflows.spec import ModelSpec, ModelToolSpec, ToolSpec, WorkflowSpec
@@ -16,7 +17,7 @@ def api_models_router(host: Host) -> APIRouter:
     """The description of a virtual model."""
     router = APIRouter(tags=["Stellarator"])
 
-    @router.get("/api/models/{name}", response_model=None)
+    @router.get("/api/models/{name}", response_model=None, responses={200: {"model": VirtualModelShown}})
     async def describe_model(name: str) -> Response:
         """A virtual model's main LLM, mounted tools, branches and models."""
         spec = host.workflow(name)

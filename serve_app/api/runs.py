@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from actors.journal.store import RunQuery
+from serve_app.api.shapes import RunList, RunShown
 from serve_app.bodies import Json, compact
 from serve_app.errors import fault_of, openai_envelope
 from serve_app.hosting import Limits, Records
@@ -29,7 +30,7 @@ def api_runs_router(records: Records, limits: Limits, jaeger_url: str = "") -> A
     """The routes in front of the journal."""
     router = APIRouter(tags=["Stellarator"], prefix="/api/runs")
 
-    @router.get("", response_model=None)
+    @router.get("", response_model=None, responses={200: {"model": RunList}})
     async def list_runs(
         virtual_model: str | None = None,
         status: RunStatus | None = None,
@@ -41,7 +42,7 @@ def api_runs_router(records: Records, limits: Limits, jaeger_url: str = "") -> A
         query = RunQuery(virtual_model=virtual_model, status=status, since=since, before=before, limit=limit)
         return Json({"runs": [_line(summary, jaeger_url) for summary in await records.runs(query)]})
 
-    @router.get("/{run_id}", response_model=None)
+    @router.get("/{run_id}", response_model=None, responses={200: {"model": RunShown}})
     async def show_run(run_id: str) -> Response:
         """One run as it stands: the answer, what it took, and every step with its output."""
         events = await records.events(run_id)
