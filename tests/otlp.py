@@ -7,6 +7,7 @@ with GrpcReceiver() as collector:
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
+
+from tests.certificate import Certificate
 
 PATIENCE_S = 30.0
 _CUMULATIVE = 2
@@ -85,7 +88,9 @@ class Receiver:
     protocol: ClassVar[str]
     endpoint: str
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Certificate | None = None) -> None:
+        self._tls = tls
+        self._headers: list[dict[str, str]] = []
         self._spans: list[ReceivedSpan] = []
         self._points: list[ReceivedPoint] = []
         self._news = threading.Condition()
@@ -94,6 +99,12 @@ class Receiver:
     def spans(self) -> tuple[ReceivedSpan, ...]:
         with self._news:
             return tuple(self._spans)
+
+    @property
+    def headers(self) -> tuple[dict[str, str], ...]:
+        """The headers (or gRPC's metadata) of each request for spans."""
+        with self._news:
+            return tuple(self._headers)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -134,8 +145,11 @@ class Receiver:
             self._points.extend(_points(request))
             self._news.notify_all()
 
-    def receive(self, request: ExportTraceServiceRequest) -> None:
+    def receive(
+        self, request: ExportTraceServiceRequest, headers: Iterable[tuple[str, str | bytes]] = ()
+    ) -> None:
         with self._news:
+            self._headers.append({name.lower(): str(value) for name, value in headers})
             self._spans.extend(read(request.resource_spans))
             self._news.notify_all()
 
@@ -150,9 +164,12 @@ class GrpcReceiver(Receiver):
         self._server = grpc.server(self._pool)
         add_TraceServiceServicer_to_server(_Servicer(self), self._server)  # type: ignore[no-untyped-call]
         add_MetricsServiceServicer_to_server(_MetricsServicer(self), self._server)  # type: ignore[no-untyped-call]
-        port = self._server.add_insecure_port("127.0.0.1:0")
+        if self._tls:
+            secret = grpc.ssl_server_credentials([(self._tls.key, self._tls.certificate)])
+            self.endpoint = f"https://127.0.0.1:{self._server.add_secure_port('127.0.0.1:0', secret)}"
+        else:
+            self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
-        self.endpoint = f"http://127.0.0.1:{port}"
         return self
 
     def __exit__(
@@ -170,9 +187,14 @@ class HttpReceiver(Receiver):
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"receiver": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        if self._tls:
+            self._server.socket = self._tls.server_context().wrap_socket(
+                self._server.socket, server_side=True
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+        scheme = "https" if self._tls else "http"
+        self.endpoint = f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
         return self
 
     def __exit__(
@@ -187,8 +209,8 @@ class _Servicer(TraceServiceServicer):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
-    def Export(self, request: Any, _context: Any) -> ExportTraceServiceResponse:  # noqa: N802  # gRPC's name
-        self._receiver.receive(request)
+    def Export(self, request: Any, context: Any) -> ExportTraceServiceResponse:  # noqa: N802  # gRPC's name
+        self._receiver.receive(request, context.invocation_metadata())
         return ExportTraceServiceResponse()
 
 
@@ -206,9 +228,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Encoding"] == "gzip":
+            body = gzip.decompress(body)
         match self.path:
             case "/v1/traces":
-                self.receiver.receive(ExportTraceServiceRequest.FromString(body))
+                self.receiver.receive(ExportTraceServiceRequest.FromString(body), self.headers.items())
             case "/v1/metrics":
                 self.receiver.receive_metrics(ExportMetricsServiceRequest.FromString(body))
         self.send_response(200 if self.path in {"/v1/traces", "/v1/metrics"} else 404)

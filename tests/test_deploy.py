@@ -74,6 +74,25 @@ def test_compose_opens_ports_on_loopback_only() -> None:
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
 
 
+def test_compose_starts_jaeger_2_and_postgresql_and_a_collector_only_when_asked() -> None:
+    services = read("compose.yaml")["services"]
+    assert services["jaeger"]["image"].startswith("jaegertracing/jaeger:2.")
+    assert {"16686", "4317", "4318"} <= {port.split(":")[-1] for port in services["jaeger"]["ports"]}
+    assert services["postgres"]["image"].startswith("postgres:")
+    assert {name for name, service in services.items() if "profiles" not in service} == {"jaeger", "postgres"}
+    mounted = services["collector"]["volumes"][0].split(":")[0]
+    assert (DEPLOY / mounted).is_file()
+
+
+def test_the_collector_keeps_failed_and_slow_runs_and_every_part_that_it_names_is_there() -> None:
+    config = read("otel-collector.yaml")
+    policies = {policy["type"] for policy in config["processors"]["tail_sampling"]["policies"]}
+    assert {"status_code", "latency"} <= policies
+    for pipeline in config["service"]["pipelines"].values():
+        for kind, names in pipeline.items():
+            assert set(names) <= set(config[kind])
+
+
 def test_the_image_has_what_ray_processes_need_and_the_code_first_on_its_path(tmp_path: Path) -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     assert "PYTHONPATH=/app" in dockerfile

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from tests.bench import fusion_overhead, heavy_tail, in_flight, passthrough, startup
+from tests.bench import fusion_overhead, heavy_tail, in_flight, passthrough, startup, tracing
 from tests.bench.effort import FULL, QUICK, Effort
 from tests.bench.figures import Figure, flat, table
 
@@ -26,6 +26,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort], Iterator[Figure]]] = MappingProxyTyp
         "passthrough": passthrough.measure,
         "in-flight": in_flight.measure,
         "tail": heavy_tail.measure,
+        "tracing": tracing.measure,
     }
 )
 

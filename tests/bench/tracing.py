@@ -1,0 +1,58 @@
+"""What tracing costs: the CPU of fusion runs with spans exported to a collector, against the same without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.bench.effort import Effort
+from tests.bench.figures import Figure, over
+from tests.bench.load import load
+from tests.bench.scenes import fusion, rules
+from tests.bench.stand import Server, product, upstream
+from tests.otlp import GrpcReceiver
+
+AT_ONCE = 16
+
+
+class Sink(GrpcReceiver):
+    """A collector that only counts."""
+
+    received = 0
+
+    def receive(self, request: Any, headers: Any = ()) -> None:  # noqa: ARG002  # a collector may read them
+        self.received += sum(len(s.spans) for group in request.resource_spans for s in group.scope_spans)
+
+
+def measure(effort: Effort) -> Iterator[Figure]:
+    """CPU over all processes of the product, in rounds that alternate between two of them."""
+    with Sink() as sink, upstream(rules()) as models:
+        workflows = [fusion("panel", models.base_url)]
+        traced = {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": sink.endpoint,
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": sink.protocol,
+        }
+        with product(workflows) as silent, product(workflows, traced) as speaking:
+            for server in (silent, speaking):
+                load(server, "panel", 64, AT_ONCE)
+            yield from _compared(silent, speaking, sink, effort)
+
+
+def _compared(silent: Server, speaking: Server, sink: Sink, effort: Effort) -> Iterator[Figure]:
+    runs, before = max(effort.least, 192), sink.received
+    without, with_ = list[float](), list[float]()
+    for _ in range(effort.rounds):
+        without.append(_cpu_ms(silent, runs))
+        with_.append(_cpu_ms(speaking, runs))
+    spans = (sink.received - before) / (runs * effort.rounds)
+    pairs = zip(with_, without, strict=True)
+    yield over("tracing_cpu_overhead", [on / off - 1 for on, off in pairs], "share", "the same, untraced")
+    yield over("tracing_cpu_ms", [on - off for on, off in zip(with_, without, strict=True)], "ms CPU a run")
+    yield Figure("tracing_spans", spans, "a run")
+
+
+def _cpu_ms(server: Server, runs: int) -> float:
+    """Milliseconds of CPU for each run."""
+    before = server.processes.cpu_s()
+    load(server, "panel", runs, AT_ONCE)
+    return 1000 * (server.processes.cpu_s() - before) / runs
