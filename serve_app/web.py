@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 
 from serve_app.api.models import api_models_router
 from serve_app.api.publications import api_publications_router
@@ -35,6 +37,8 @@ _FAILURES: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorEnvelope},
     "5XX": {"model": ErrorEnvelope},
 }
+
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that did not wait; nobody is left to read it."""
@@ -101,7 +105,20 @@ async def _healthz() -> dict[str, str]:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        error.headers = {"allow": ", ".join(_allowed(request))}
     return fault_response(fault_of(error, request.state.request_id), request.scope)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The other methods of a path. The router names only those of the first route that has it."""
+    others = (method for method in _METHODS if method != request.method)
+    scopes = ({**request.scope, "method": method} for method in others)
+    return [
+        scope["method"]
+        for scope in scopes
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
+    ]
 
 
 async def _nobody_left(_request: Request, _error: Exception) -> Response:

@@ -198,11 +198,21 @@ async def test_a_wrong_header_of_ours_is_named(client: httpx.AsyncClient, header
     assert (response.status_code, error_of(response)["param"]) == (400, header)
 
 
-@pytest.mark.parametrize("path", [CHAT, "/v1/models"])
-async def test_a_wrong_method_is_a_405_that_names_the_right_one(client: httpx.AsyncClient, path: str) -> None:
-    response = await client.delete(path)
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (CHAT, "POST"),
+        ("/v1/models", "GET"),
+        ("/v1/responses/resp_1", "DELETE, GET"),
+        ("/v1/responses", "GET, POST"),
+    ],
+)
+async def test_a_wrong_method_is_a_405_that_names_the_right_ones(
+    client: httpx.AsyncClient, path: str, allowed: str
+) -> None:
+    response = await client.put(path)
     assert response.status_code == 405
-    assert response.headers["allow"] == ("POST" if path == CHAT else "GET")
+    assert response.headers["allow"] == allowed
     assert error_of(response)["code"] == "method_not_allowed"
 
 

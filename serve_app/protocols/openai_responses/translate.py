@@ -83,6 +83,9 @@ def run_request(
     is_side_request = understood.wants_compaction or asks_for_summary(understood.request)
     if is_side_request and controls.panel is None:
         controls = replace(controls, panel="never")
+    if getattr(body, "background", None):
+        # Its stream can be resumed, and is then told again from the journal, which has no progress.
+        controls = replace(controls, progress=False)
     run = accepted(
         understood.request,
         controls,

@@ -80,3 +80,9 @@ def test_nobody_is_told_in_an_unstreamed_answer() -> None:
         {"model": "m", "messages": [{"role": "user", "content": "Go"}]}
     )
     assert not chat.run_request(body, Controls(progress=True), (), "run_1").progress
+
+
+def test_a_stream_that_can_be_resumed_tells_no_progress() -> None:
+    body = ResponseRequest.model_validate({"model": "m", "input": "Go", "stream": True, "background": True})
+    asked = responses.asked(body, responses.input_items(body))
+    assert not responses.run_request(body, asked, Controls(progress=True), (), "run_1").progress
