@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.integration import gates, hands
+from tests.integration import gates, hands, versions
 from tests.integration.gates import FAST
 from workflows.spec import WorkflowSpec
 
@@ -56,6 +56,7 @@ def rules() -> list[dict[str, Any]]:
         {"match": {"model": "judge"}, "json": ANALYSIS},
         {"match": {"model": "endless"}, "answer": "word " * 2000, "chunks": 2000, "pace": 0.05},
         *gates.rules(),
+        *versions.rules(),
         *hands.rules(),
         *main,
     ]
