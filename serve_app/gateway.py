@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from fastapi import FastAPI
@@ -98,7 +98,8 @@ class RemoteModel:
         except BackPressureError as error:
             raise Overloaded from error
         finally:
-            response.cancel()
+            with suppress(BackPressureError):  # to cancel what was refused says once more that it was
+                response.cancel()
 
     async def aclose(self) -> None:
         """Stop following its replicas."""
