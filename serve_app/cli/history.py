@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from actors.journal import open_store
-from actors.journal.sql import SqlStore
+from actors.journal.sql import SqlStore, open_store
 from actors.journal.store import JournalStore, RunQuery
 from cluster.settings import Settings
 from workflows.errors import RunNotFound, SetupInvalid, UsageError

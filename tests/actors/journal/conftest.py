@@ -8,8 +8,7 @@ from typing import Literal
 
 import pytest
 
-from actors.journal import open_store
-from actors.journal.sql import SqlStore
+from actors.journal.sql import SqlStore, open_store
 from tests.postgres import Postgres
 
 Database = Literal["sqlite", "postgresql"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.journal import open_store
+from actors.journal.sql import open_store
 from tests.actors.journal.databases import is_file, path_of
 from tests.workflows.stories import fusion_run
 from workflows.replay import summary_of

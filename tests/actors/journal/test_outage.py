@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from actors.journal import open_store
 from actors.journal.actor import JournalActor
+from actors.journal.sql import open_store
 from actors.journal.writer import Bounds, JournalWriter
 from actors.runs import journal as remote
 from actors.runs.journal import RemoteJournal

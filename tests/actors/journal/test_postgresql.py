@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
-from actors.journal import dialects, open_store
+from actors.journal import dialects
+from actors.journal.sql import open_store
 from actors.journal.store import RunQuery
 from tests.postgres import Postgres, running_postgres
 from tests.workflows.stories import dripping, fusion_run

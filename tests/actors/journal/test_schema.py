@@ -12,9 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from actors.journal import open_store
 from actors.journal.schema import MIGRATIONS, revision
-from actors.journal.sql import SqlStore
+from actors.journal.sql import SqlStore, open_store
 from actors.journal.tables import SCHEMA, metadata
 from tests.workflows.stories import fusion_run
 from workflows.errors import SetupInvalid
@@ -66,7 +65,7 @@ def test_who_only_reads_does_not_migrate_an_older_journal(store: SqlStore, url: 
 
 
 def test_processes_that_start_at_once_make_the_schema_once(url: str) -> None:
-    opening = f"from actors.journal import open_store; open_store({url!r}).close()"
+    opening = f"from actors.journal.sql import open_store; open_store({url!r}).close()"
     processes = [
         subprocess.Popen(
             [sys.executable, "-W", "error", "-c", opening], cwd=ROOT, stderr=subprocess.PIPE, text=True

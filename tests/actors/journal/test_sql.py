@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from actors.journal import dialects, open_store
-from actors.journal.sql import SqlStore
+from actors.journal import dialects
+from actors.journal.sql import SqlStore, open_store
 from actors.journal.store import RunQuery
 from actors.journal.tables import contents, runs
 from tests.actors.journal.databases import locked

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import event as sql_event
 
-from actors.journal import dialects, open_store
-from actors.journal.sql import SqlStore
+from actors.journal import dialects
+from actors.journal.sql import SqlStore, open_store
 from actors.journal.store import PAGE, Recorded, RunQuery
 from actors.journal.writer import Bounds, JournalWriter
 from tests.actors.journal.databases import locked

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.journal import open_store
+from actors.journal.sql import open_store
 from cluster.settings import Settings
 from workflows.events import Event
 

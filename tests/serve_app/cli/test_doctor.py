@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from actors.journal import open_store
+from actors.journal.sql import open_store
 from actors.models.scripted.server import running
 from cluster.findings import Finding, carried_out
 from cluster.settings import environment

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import RenderableType
 
-from actors.journal import open_store
+from actors.journal.sql import open_store
 from cluster.settings import Settings
 from serve_app.cli.main import run
 from serve_app.cli.publications import compared
