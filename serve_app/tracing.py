@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +16,8 @@ from serve_app.trace_links import trace_headers
 
 TRACED = ("/v1/chat/completions", "/v1/responses", "/v1/messages")
 """Where runs are asked for. Nothing else has a span: whoever looks at runs is not part of them."""
+
+_SWITCHED = 101
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
@@ -61,6 +64,24 @@ class Traced:
             raise
         finally:
             spans.end_server(span, status)
+
+
+@contextmanager
+def message_span(path: str, context: str) -> Iterator[str]:
+    """The same for a request that comes as a message of a WebSocket: each has a span, of the GET that opened it.
+
+    Yields the context for what is done in it; `context` is that of the client.
+    """
+    span = spans.server("GET", path, context)
+    status = 0
+    try:
+        yield spans.carrier(span)
+        status = _SWITCHED
+    except Exception:
+        status = semconv.HTTP_ERROR
+        raise
+    finally:
+        spans.end_server(span, status)
 
 
 def client_context(headers: Mapping[str, str]) -> str:

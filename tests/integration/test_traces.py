@@ -15,7 +15,7 @@ from cluster import semconv
 from tests.conftest import Product
 from tests.integration.test_faults import processes
 from tests.integration.test_panels import eventually
-from tests.integration.traces import Trace, check_laws, credited, overlap, wait_for_trace
+from tests.integration.traces import Trace, check_laws, credited, overlap, trace_of, wait_for_trace
 
 pytestmark = pytest.mark.ray
 
@@ -65,6 +65,26 @@ def test_one_trace_spans_gateway_replica_coordinator_branches_and_synthesis(prod
     assert overlap(trace.named("chat slow"))
     assert {span.kind for span in trace.named("chat ")} == {CLIENT}
     assert len({span.resource["process.pid"] for span in trace.spans}) >= 4
+
+
+# How the SDK of 2.54 connects is deprecated by websockets 17.
+@pytest.mark.filterwarnings("ignore:connect.. must be used:DeprecationWarning")
+def test_every_run_of_a_connection_has_a_span_of_its_own_in_the_clients_trace(product: Product) -> None:
+    trace_id = secrets.token_hex(16)
+    parent = {"traceparent": f"00-{trace_id}-{CALLER_SPAN}-01"}
+    with product.openai() as client, client.responses.connect(extra_headers=parent) as connection:
+        for _ in range(2):
+            connection.response.create(model="plain", input="Hello", store=False)
+            assert any(event.type == "response.completed" for event in connection)
+    spans = product.collector.wait_for(lambda told: len(trace_of(told, trace_id).spans) == 6)
+    assert trace_of(spans, trace_id).tree() == [
+        ("GET /v1/responses", ""),
+        ("GET /v1/responses", ""),
+        ("chat main", "invoke_workflow plain"),
+        ("chat main", "invoke_workflow plain"),
+        ("invoke_workflow plain", "GET /v1/responses"),
+        ("invoke_workflow plain", "GET /v1/responses"),
+    ]
 
 
 def test_spans_tell_figures_and_carry_no_prompt(product: Product) -> None:

@@ -41,6 +41,7 @@ from serve_app.protocols.openai_responses.stream import Form, ResponseEncoder
 from serve_app.protocols.openai_responses.tools import ToolNames
 from serve_app.protocols.openai_responses.translate import asked, run_request
 from serve_app.sse import EventStream
+from serve_app.tracing import message_span
 from workflows.errors import RequestInvalid, StellaratorError
 
 WAITING = 8
@@ -190,7 +191,9 @@ class _Connection:
         mounted = self._host.workflow(body.model).mounted
         items = await conversation(self._records, body, self._memory.get(body.previous_response_id))
         if generate:
-            response = await self._generate(body, items, mounted)
+            with message_span(PATH, self._controls.traceparent) as context:
+                controls = replace(self._controls, traceparent=context)
+                response = await self._generate(body, items, controls, mounted)
         else:
             response = await self._prepare(body)
         if response["status"] == "failed":
@@ -199,11 +202,15 @@ class _Connection:
             self._memory.keep(Stored(response, items))
 
     async def _generate(
-        self, body: wire.ResponseRequest, items: list[wire.Item], mounted: Collection[str]
+        self,
+        body: wire.ResponseRequest,
+        items: list[wire.Item],
+        controls: Controls,
+        mounted: Collection[str],
     ) -> wire_out.Response:
         """Stream the answer as the HTTP route does: late commitment, signs of life, failures in their own shape."""
         understood = asked(body, items)
-        run = run_request(body, understood, self._controls, mounted, new_run_id())
+        run = run_request(body, understood, controls, mounted, new_run_id())
         encoder = encoder_for(body, understood, run)
         stream = EventStream(
             encoded(self._host, run, encoder),
