@@ -26,56 +26,9 @@ from workflows.messages import (
     ToolCallDelta,
 )
 from workflows.splicing import given_id
+from workflows.think_splitter import ThinkSplitter
 
-_OPEN, _CLOSE = "<think>", "</think>"
 _TURN_BREAK = "\n\n"
-
-
-class ThinkSplitter:
-    """Splits streamed text into visible text and ``<think>`` thinking; a tag may be cut anywhere.
-
-    Only a tag at the very beginning of a turn opens thinking: later in an answer ``<think>`` is text about tags.
-    """
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._state = "start"
-
-    def feed(self, text: str) -> Iterator[TextDelta | ReasoningDelta]:
-        """Yield what can be told for sure."""
-        self._held += text
-        if self._state == "start":
-            self._open()
-        if self._state == "thinking":
-            yield from self._think()
-        if self._state == "closed" and (said := self._held.lstrip("\n")):
-            self._held, self._state = said, "speaking"
-        if self._state == "speaking" and self._held:
-            yield TextDelta(self._held)
-            self._held = ""
-
-    def end(self) -> Iterator[TextDelta | ReasoningDelta]:
-        """Yield what was held back; thinking that never closed stays thinking."""
-        if self._held and self._state != "closed":
-            yield ReasoningDelta(self._held) if self._state == "thinking" else TextDelta(self._held)
-        self._held = ""
-
-    def _open(self) -> None:
-        begun = self._held.lstrip()
-        if begun.startswith(_OPEN):
-            self._held, self._state = begun[len(_OPEN) :], "thinking"
-        elif not _OPEN.startswith(begun):
-            self._state = "speaking"
-
-    def _think(self) -> Iterator[ReasoningDelta]:
-        thought, closed, rest = self._held.partition(_CLOSE)
-        if closed:
-            self._held, self._state = rest, "closed"
-        else:
-            keep = _overlap(self._held, _CLOSE)
-            thought, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
-        if thought:
-            yield ReasoningDelta(thought)
 
 
 class Relay:
@@ -165,8 +118,3 @@ class Relay:
             return
         self._open_calls[index] = replace(before, arguments=before.arguments + delta.arguments)
         yield ToolCallDelta(index, arguments=delta.arguments)
-
-
-def _overlap(text: str, tag: str) -> int:
-    """Length of the longest end of `text` that may become `tag`."""
-    return next((n for n in range(min(len(text), len(tag) - 1), 0, -1) if tag.startswith(text[-n:])), 0)

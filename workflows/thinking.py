@@ -20,15 +20,15 @@ from __future__ import annotations
 
 import re
 
-_NAMES = r"\w*(?:think(?:ing)?|thoughts?|scratch_?pad|reasoning|reflection|inner_monologue)"
-_OPEN = (
+NAMES = r"\w*(?:think(?:ing)?|thoughts?|scratch_?pad|reasoning|reflection|inner_monologue)"
+OPEN = (
     r"<(?:[\w-]+:)?think(?:ing)?(?:\s[^<>]*)?>"
-    rf"|(?<!\w)<(?:[\w-]+:)?{_NAMES}(?:\s[^<>]*)?>"  # not the type in List<Thought>
+    rf"|(?<!\w)<(?:[\w-]+:)?{NAMES}(?:\s[^<>]*)?>"  # not the type in List<Thought>
     r"|\[think\]|◁think▷|<\|start_thinking\|>|<\|begin_of_thought\|>|<\|open\|>think<\|sep\|>"
     r"|<\|channel>\s*(?:thought|analysis)\b"
 )
-_CLOSE = (
-    rf"</(?:[\w-]+:)?{_NAMES}\s*>"
+CLOSE = (
+    rf"</(?:[\w-]+:)?{NAMES}\s*>"
     r"|\[/think\]|◁/think▷|<\|end_thinking\|>|<\|end_of_thought\|>|<\|close\|>think<\|sep\|>"
     r"|<channel\|>"
 )
@@ -36,10 +36,10 @@ _CODE = (
     r"^(?P<fence>```++|~~~++)[^\n]*\n.*?^(?P=fence)"  # a closed block
     r"|(?<!`)(?P<tick>`++)[^\n]*?(?<!`)(?P=tick)(?!`)"
 )
-_FLAGS = re.MULTILINE | re.DOTALL | re.IGNORECASE
-_LANDMARK = re.compile(rf"(?P<code>{_CODE})|(?P<open>{_OPEN})|(?P<close>{_CLOSE})", _FLAGS)
-_CLOSING = re.compile(_CLOSE, _FLAGS)
-_CODE_ONLY = re.compile(_CODE, _FLAGS)
+FLAGS = re.MULTILINE | re.DOTALL | re.IGNORECASE
+_LANDMARK = re.compile(rf"(?P<code>{_CODE})|(?P<open>{OPEN})|(?P<close>{CLOSE})", FLAGS)
+_CLOSING = re.compile(CLOSE, FLAGS)
+_CODE_ONLY = re.compile(_CODE, FLAGS)
 _WRAPPING = re.compile(r"<\|(?:begin|end)_of_solution\|>|<\|(?:START|END)_RESPONSE\|>")
 _HARMONY = re.compile(
     r"<\|channel\|>\s*(?P<channel>\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"

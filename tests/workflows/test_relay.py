@@ -17,7 +17,8 @@ from workflows.messages import (
     ToolCall,
     ToolCallDelta,
 )
-from workflows.relay import Relay, ThinkSplitter
+from workflows.relay import Relay
+from workflows.think_splitter import ThinkSplitter
 
 END = completion("")
 
