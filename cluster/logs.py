@@ -28,6 +28,8 @@ PACKAGES: Final = ("cluster", "actors", "serve_app", "workflows")
 PLACES: Final = 6
 """Of an exception, how many of the innermost calls are named."""
 
+_FIRST: Final = ("time", "level", "message", "role", "pid", "run_id", "step_id", "trace_id", "span_id")
+
 Line = MutableMapping[str, Any]
 
 
@@ -76,7 +78,9 @@ def formatter(role: str, *, pretty: bool) -> logging.Formatter:
         line["role"], line["pid"] = role, os.getpid()
         return line
 
-    renderer = structlog.dev.ConsoleRenderer(colors=pretty) if pretty else structlog.processors.JSONRenderer()
+    renderer = (
+        structlog.dev.ConsoleRenderer(timestamp_key="time") if pretty else structlog.processors.JSONRenderer()
+    )
     naming = () if pretty else (structlog.processors.EventRenamer("message"),)
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
@@ -90,8 +94,8 @@ def formatter(role: str, *, pretty: bool) -> logging.Formatter:
         ],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _without_blanks,
             *naming,
+            _in_order,
             renderer,
         ],
         keep_exc_info=False,
@@ -115,8 +119,11 @@ def _places_of_exception(_logger: object, _method: str, line: Line) -> Line:
     return line
 
 
-def _without_blanks(_logger: object, _method: str, line: Line) -> Line:
-    return {name: value for name, value in line.items() if value not in ("", None)}
+def _in_order(_logger: object, _method: str, line: Line) -> Line:
+    """What every line has comes first; nothing that is empty, and nothing that Ray adds to each record for itself."""
+    first = {name: line[name] for name in _FIRST if name in line}
+    told = {**first, **line}
+    return {name: value for name, value in told.items() if value not in ("", None) and name[0] != "_"}
 
 
 def _is_pretty(settings: LogSettings) -> bool:
