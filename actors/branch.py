@@ -19,13 +19,18 @@ from cluster.settings import secret
 from workflows.flow import Outcome
 
 
+FLUSH_SECONDS = 0.2
+"""For which the outcome waits until the spans are sent, because Ray may end or reuse this process at once: a collector
+that answers takes milliseconds, and one that does not must not hold up a run."""
+
+
 def run_branch(order: CallOrder, embedded_url: Callable[[], Awaitable[str]]) -> Outcome:
     """Make one call in this process and return its outcome."""
     observability.setup("branch")
     try:
         return asyncio.run(_call(order, embedded_url))
     finally:
-        observability.flush()
+        observability.flush(FLUSH_SECONDS)
 
 
 async def _call(order: CallOrder, embedded_url: Callable[[], Awaitable[str]]) -> Outcome:

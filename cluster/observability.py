@@ -20,7 +20,7 @@ def setup(role: str) -> None:
     metrics.setup(role)
 
 
-def flush() -> None:
-    """Send what there is, for a few seconds at most."""
-    telemetry.flush()
-    metrics.flush()
+def flush(timeout: float = telemetry.EXIT_TIMEOUT_S) -> None:
+    """Send what there is: traces, then metrics, for at most `timeout` seconds each."""
+    telemetry.flush(timeout)
+    metrics.flush(timeout)

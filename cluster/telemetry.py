@@ -22,10 +22,12 @@ from __future__ import annotations
 import atexit
 import hashlib
 import logging
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from opentelemetry import context, trace
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
 SCHEDULE_DELAY_MS = 300
 EXPORT_TIMEOUT_S = 3.0
 EXIT_TIMEOUT_S = 2.0
+
+_OURS = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""What `carrier` writes when there is no tracestate."""
 
 _log = logging.getLogger(__name__)
 _propagator = TraceContextTextMapPropagator()
@@ -157,9 +162,20 @@ def trace_id_of(span: Span | None = None) -> str:
 def continue_from(parent: str) -> context.Context:
     """The context to start a span in: a child of what `carrier` wrote, or of the current span when that is bad."""
     current = context.get_current()
+    if not parent:
+        return current
+    if _OURS.fullmatch(parent):
+        return trace.set_span_in_context(trace.NonRecordingSpan(_read(parent)), current)
     traceparent, _, tracestate = parent.partition(" ")
-    carried = {"traceparent": traceparent, "tracestate": tracestate}
-    return _propagator.extract(carried, current) if traceparent else current
+    return _propagator.extract({"traceparent": traceparent, "tracestate": tracestate}, current)
+
+
+@lru_cache(maxsize=256)
+def _read(traceparent: str) -> SpanContext:
+    # The propagator takes four times as long, and every span of a run comes through here.
+    _, trace_id, span_id, flags = traceparent.split("-")
+    sampled = TraceFlags(int(flags, 16))
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=sampled)
 
 
 def flush(timeout: float = EXIT_TIMEOUT_S) -> bool:
