@@ -18,7 +18,6 @@ from cluster import observability
 from cluster.settings import secret
 from workflows.flow import Outcome
 
-
 FLUSH_SECONDS = 0.2
 """For which the outcome waits until the spans are sent, because Ray may end or reuse this process at once: a collector
 that answers takes milliseconds, and one that does not must not hold up a run."""

@@ -1,0 +1,91 @@
+"""What spans say of a call, and that prompts are in them only when that was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from actors import span_contents, spans
+from actors.orders import CallOrder
+from cluster import telemetry
+from cluster.settings import environment
+from tests.otlp import HttpReceiver, ReceivedSpan
+from workflows.flow import Answered, Call, Cancelled
+from workflows.messages import ChatRequest, Completion, Image, Message, Sampling, Text, ToolCall, Usage
+from workflows.spec import ModelSpec
+
+SECRET = "the client's secret"
+MODEL = ModelSpec.model_validate(
+    {"model": "gpt-5.5", "base_url": "https://llm.test:8443/v1", "temperature": 0.4}
+)
+CALL = Call(
+    "review.1/broad#2~",
+    "review.1",
+    "branch",
+    "broad",
+    "gpt",
+    ChatRequest(
+        (
+            Message.of("system", "Be kind."),
+            Message("user", (Text(SECRET), Image("data:image/png;base64,AAAA"))),
+        ),
+        sampling=Sampling(max_tokens=10),
+    ),
+)
+ORDER = CallOrder("run_1", CALL, MODEL, workflow="reviewer")
+ANSWER = Answered(
+    CALL.step_id, Completion(Message.of("assistant", "Fine."), "stop", Usage(3, 5)), 1.0, 0.25, "gpt"
+)
+
+
+@pytest.fixture
+def collector() -> Iterator[HttpReceiver]:
+    with HttpReceiver() as receiver, environment(receiver.environment):
+        yield receiver
+        telemetry.shutdown()
+
+
+def answered(collector: HttpReceiver) -> ReceivedSpan:
+    telemetry.setup("x")
+    spans.end(spans.attempt(ORDER), ANSWER)
+    (span,) = collector.wait_for(bool)
+    return span
+
+
+def test_an_attempt_tells_its_model_its_parameters_its_figures_and_its_place(collector: HttpReceiver) -> None:
+    span = answered(collector)
+    told = span.attributes
+    assert span.name == "chat gpt-5.5"
+    assert (told["server.address"], told["server.port"]) == ("llm.test", 8443)
+    assert (told["gen_ai.request.temperature"], told["gen_ai.request.max_tokens"]) == (0.4, 10)
+    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (3, 5)
+    assert told["gen_ai.response.time_to_first_chunk"] == 0.25
+    assert (told["stellarator.step.id"], told["stellarator.branch"]) == ("review.1/broad", "broad")
+    assert (told["stellarator.attempt.number"], told["stellarator.attempt.hedge"]) == (2, True)
+    assert told["stellarator.queued.seconds"] >= 0
+    assert SECRET not in str(span)
+
+
+def test_prompts_and_answers_are_in_a_span_only_when_that_is_asked_for(collector: HttpReceiver) -> None:
+    with environment({"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true"}):
+        told = answered(collector).attributes
+    (asked,) = json.loads(told["gen_ai.input.messages"])
+    assert asked == {"role": "user", "parts": [{"type": "text", "content": SECRET}, {"type": "image"}]}
+    assert json.loads(told["gen_ai.output.messages"])[0]["parts"] == [{"type": "text", "content": "Fine."}]
+    assert "Be kind." in told["gen_ai.system_instructions"]
+
+
+def test_what_was_stopped_says_so_and_is_no_error(collector: HttpReceiver) -> None:
+    telemetry.setup("x")
+    spans.end(spans.attempt(ORDER), Cancelled(CALL.step_id, "straggler", 1.0, Usage(3, estimated=True)))
+    (span,) = collector.wait_for(bool)
+    assert (span.status, span.attributes["error.type"]) == (0, "cancelled")
+    assert span.attributes["stellarator.usage.estimated"] is True
+
+
+def test_a_tool_call_is_written_as_the_conventions_have_it() -> None:
+    message = Message("assistant", (ToolCall("call_1", "look", '{"a": 1}'),))
+    (said,) = json.loads(str(span_contents.answered(message)["gen_ai.output.messages"]))
+    assert said["parts"] == [{"type": "tool_call", "id": "call_1", "name": "look", "arguments": '{"a": 1}'}]
