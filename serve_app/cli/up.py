@@ -84,7 +84,9 @@ def _serve(specs: tuple[WorkflowSpec, ...], settings: Settings, *, recorded: boo
         new_key = running.api_key if running.api_key_is_new else ""
         key = Key(None) if settings.api_key else Key(key_file(settings), new_key)
         typer.echo(f"\n{how_to_call(running.base_url, key, running.models)}")
-        stderr().print("Ctrl-C stops it.", style="quiet")
+        stderr().print(
+            "`stellarator connect` points an agent or an SDK at it. Ctrl-C stops it.", style="quiet"
+        )
         # To be told to stop is how it ends well.
         with suppress(KeyboardInterrupt, SystemExit):
             Event().wait()
