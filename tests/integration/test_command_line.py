@@ -127,11 +127,32 @@ def test_up_serves_until_down_and_leaves_nothing(desk: Desk) -> None:
         assert "✗ risks: upstream_unavailable" in shown
         assert "└─ ✓ answer" in shown
 
+        publishes_and_rolls_back(desk)
         assert desk.run("down").returncode == 0
         assert up.wait(PATIENCE) == 0
     assert desk.left_behind() == []
     require_free("127.0.0.1", port)
+    assert desk.run("history", "reviewer", "--json").stdout.count('"state"') == 2
     assert desk.run("status").returncode == 1
+
+
+def publishes_and_rolls_back(desk: Desk) -> None:
+    """A second version of the model that `up` published, and back; each as one command."""
+    again = desk.run("publish", desk.workflow("reviewer", "fast", "broken", "fast"))
+    assert "is version 1" in again.stdout
+    assert "already; nothing was changed" in again.stdout
+    refused = desk.run("publish", desk.workflow("reviewer", "fast", "refused", "fast"))
+    assert refused.returncode == 2
+    assert "`refused`" in refused.stderr
+    second = desk.run("publish", desk.workflow("reviewer", "fast", "fast", "fast"), "--note", "sounder")
+    assert second.stdout.startswith("Version 2 (")
+    assert "calls tools" in second.stderr
+    assert re.search(r"2 +● active .* sounder", desk.run("history", "reviewer").stdout)
+    assert "~ tools.problem_review.branches.risks.model" in desk.run("diff", "reviewer").stdout
+    assert desk.run("rollback", "reviewer").stdout.startswith("Version 1 (")
+    exported = desk.folder / "exported.yaml"
+    exported.write_text(desk.run("export", "reviewer", "--version", "2").stdout)
+    assert desk.run("publish", str(exported), "--no-probe").stdout.startswith("Version 2 (")
 
 
 def test_preview_prints_one_json_object_and_leaves_nothing(desk: Desk) -> None:
