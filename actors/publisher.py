@@ -131,12 +131,15 @@ class Publisher:
         return await self._apart(self._unpublish(name, who))
 
     async def watch(self, after: int, within: float) -> Roll:
-        """Everything that answers, as soon as it is newer than the tick `after`, or after `within` seconds."""
+        """Everything that answers, as soon as it is newer than the tick `after`, or after `within` seconds.
+
+        The tick is 0 while this publisher waits to be told what to serve.
+        """
         async with self._changed:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within):
                     await self._changed.wait_for(lambda: self._settled and self._tick > after)
-        return Roll(self._tick, tuple(self._live.values())) if self._settled else Roll(after, ())
+        return Roll(self._tick, tuple(self._live.values())) if self._settled else Roll(0, ())
 
     async def report(self, gateway: str, tick: int, busy: frozenset[Key]) -> None:
         """A gateway has switched to the roll with that tick; these older versions still have runs there."""

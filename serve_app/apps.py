@@ -6,6 +6,7 @@ The publisher's `actors.publisher.Apps`, over Serve's own functions, which block
 from __future__ import annotations
 
 import asyncio
+import re
 from time import monotonic
 from typing import Any
 
@@ -27,8 +28,8 @@ POLL_SECONDS = 0.1
 _SERVE_NAMESPACE = "serve"
 STOPPING_SECONDS = 900.0
 """How long runs under way may keep a replica that autoscaling takes away."""
-_MARK = "@"
-"""In the names of our applications of dedicated versions, and in no other."""
+_OURS = re.compile(r"[a-z][a-z0-9._-]*@[0-9]+")
+"""Names of applications of dedicated versions (`actors.offers.app_name`)."""
 
 
 class ServeApps:
@@ -53,7 +54,7 @@ class ServeApps:
     async def names(self) -> frozenset[str]:
         """Those that are there."""
         status = await asyncio.to_thread(serve.status)
-        return frozenset(name for name in status.applications if _MARK in name)
+        return frozenset(name for name in status.applications if _OURS.fullmatch(name))
 
     async def is_alive(self, gateway: str) -> bool:
         """Whether that replica's actor is there."""

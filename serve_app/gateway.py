@@ -166,6 +166,10 @@ class Follower:
         if roll.tick > self._tick:
             await self.roster.switch(roll)
             self._tick = roll.tick
+        if (
+            roll.tick < self._tick
+        ):  # a publisher that was restarted does not know what this server was started with
+            await self._publisher.offer(self._offer)
         await self._report()
 
     async def _offer_again(self) -> None:

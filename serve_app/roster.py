@@ -77,26 +77,31 @@ class Roster:
             self._close_if_over(version)
 
     async def switch(self, roll: Roll) -> None:
-        """Answer with what is on the roll from now on. What cannot be made ready leaves everything as it was."""
-        new = [offering for offering in roll.live if not self._has(offering)]
-        opened = await self._open(new)
+        """Answer with what is on the roll from now on.
+
+        A name whose version cannot be made ready answers as it did; then the reason is raised, after all other names
+        have been switched.
+        """
+        opened, failed = await self._open([offering for offering in roll.live if not self._has(offering)])
         before, self._live = self._live, {}
         for offering in roll.live:
             name = offering.publication.virtual_model
-            home = opened.get(offering.key)
-            self._live[name] = Version(offering, home) if home else before.pop(name)
+            if home := opened.get(offering.key):
+                self._live[name] = Version(offering, home)
+            elif name in before:
+                self._live[name] = before.pop(name)
         for version in before.values():
             self._old.append(version)
             self._close_if_over(version)
-
-    async def _open(self, offerings: Sequence[Offering]) -> dict[Key, Home]:
-        """Make versions ready: all of them, or none."""
-        homes = await asyncio.gather(*map(self._open_home, offerings), return_exceptions=True)
-        opened = [home for home in homes if not isinstance(home, BaseException)]
-        if failed := [home for home in homes if isinstance(home, BaseException)]:
-            await asyncio.gather(*(home.aclose() for home in opened))
+        if failed:
             raise failed[0]
-        return dict(zip((offering.key for offering in offerings), opened, strict=True))
+
+    async def _open(self, offerings: Sequence[Offering]) -> tuple[dict[Key, Home], Sequence[BaseException]]:
+        """Versions made ready, and why others could not be."""
+        homes = await asyncio.gather(*map(self._open_home, offerings), return_exceptions=True)
+        keyed = zip((offering.key for offering in offerings), homes, strict=True)
+        opened = {key: home for key, home in keyed if not isinstance(home, BaseException)}
+        return opened, [home for home in homes if isinstance(home, BaseException)]
 
     def _has(self, offering: Offering) -> bool:
         version = self._live.get(offering.publication.virtual_model)

@@ -210,7 +210,7 @@ async def test_what_fails_its_probe_becomes_no_version(scene: Scene) -> None:
 
 async def test_nobody_is_told_anything_before_the_first_offer_is_up(journal: JournalActor) -> None:
     scene = Scene(journal, Apps())
-    assert await scene.publisher.watch(5, 0.0) == Roll(5, ())
+    assert await scene.publisher.watch(5, 0.0) == Roll(0, ())
     await scene.publisher.offer(Offer(workflows=(pass_through("helper", "one"),), at=1.0, recorded=False))
     assert await scene.look() == {"helper": "one"}
     assert await scene.publisher.histories(None) == ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 import pytest
 
@@ -117,17 +116,18 @@ async def test_a_version_that_came_back_while_its_runs_went_on_is_closed_in_each
     await asyncio.wait_for(first.closed.wait(), 5)
 
 
-async def test_a_roll_with_a_version_that_cannot_be_made_ready_changes_nothing() -> None:
+async def test_a_version_that_cannot_be_made_ready_leaves_its_name_as_it_was_and_the_others_switch() -> None:
     scene = Scene()
-    await scene.switch(offering(1))
+    await scene.switch(offering(1), offering(2, "another"))
     scene.broken.add(3)
     with pytest.raises(PublishFailed):
-        await scene.switch(offering(2), offering(3, "another"))
+        await scene.switch(offering(3), offering(4, "another"))
     assert scene.roster.find(MODEL).publication.number == 1
-    assert scene.homes[2].closed.is_set()
-    async with aclosing(
-        scene.roster.answer(RunRequest(run_id="r", virtual_model=MODEL, request=REQUEST, protocol="t"))
-    ) as run:
-        started = await anext(run)
-    assert isinstance(started, AnswerStarted)
-    assert started.created == 1
+    assert scene.roster.find("another").publication.number == 4
+    number, run = await scene.begun()
+    assert number == 1
+    await run.aclose()
+    assert not scene.homes[1].closed.is_set()
+    scene.broken.clear()
+    await scene.switch(offering(3), offering(4, "another"))
+    assert scene.roster.find(MODEL).publication.number == 3
