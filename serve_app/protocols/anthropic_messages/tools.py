@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from serve_app.protocols.anthropic_messages import wire
+from serve_app.protocols.neutral import ANYTHING
 from workflows.messages import Tool
 
 _VERSION = re.compile(r"_\d{8}$")
 _SERVER_SEARCH = "tool_search_tool"
 
-_ANYTHING = {"type": "object", "properties": {}}
 _TEXT = {"type": "string"}
 _LINE = {"type": "integer"}
 _EDITS = {
@@ -89,7 +89,7 @@ def is_run_by_client(tool: wire.TypedTool) -> bool:
 
 def _tool(tool: wire.CustomTool | wire.TypedTool) -> Tool | None:
     if isinstance(tool, wire.CustomTool):
-        return Tool(tool.name, tool.description or "", tool.input_schema or _ANYTHING, tool.strict)
+        return Tool(tool.name, tool.description or "", tool.input_schema or ANYTHING, tool.strict)
     kind = _VERSION.sub("", tool.type)
     if kind not in _RUN_BY_THE_CLIENT:
         return None

@@ -26,6 +26,7 @@ from serve_app.protocols.anthropic_messages.tools import offered_tools
 from serve_app.protocols.controls import Controls, accepted
 from serve_app.protocols.dropped import dropped
 from serve_app.protocols.lenient import Lenient
+from serve_app.protocols.neutral import result_parts
 from serve_app.protocols.progress import SEAL
 from workflows.answer import AnswerFinished, RunRequest
 from workflows.messages import (
@@ -271,7 +272,6 @@ def _parts(content: str | list[wire.Block]) -> Iterator[Part]:
 
 
 def _result(content: str | list[wire.ResultBlock] | None) -> Iterator[Text | Image | File]:
-    """A tool's result has no room for foreign parts; their JSON still tells the model something."""
     if isinstance(content, str):
         yield Text(content)
         return
@@ -279,8 +279,7 @@ def _result(content: str | list[wire.ResultBlock] | None) -> Iterator[Text | Ima
         if isinstance(block, wire.ToolReferenceBlockIn):
             yield Text(f"The tool `{block.tool_name}` can be called now.\n")
             continue
-        for part in _plain(block):
-            yield Text(json.dumps(part.payload)) if isinstance(part, Foreign) else part
+        yield from result_parts(_plain(block))
 
 
 def _plain(

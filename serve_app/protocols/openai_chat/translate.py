@@ -15,6 +15,7 @@ from typing import Any
 
 from serve_app.protocols.controls import Controls, accepted
 from serve_app.protocols.dropped import dropped, typed
+from serve_app.protocols.neutral import ANYTHING, ONE_TEXT, custom_arguments, result_parts
 from serve_app.protocols.openai_chat import wire
 from serve_app.protocols.progress import unmarked
 from workflows.answer import AnswerFinished, RunRequest
@@ -60,9 +61,6 @@ PASSED_ON = frozenset(
     }
 )
 """Parameters without a neutral form that are safe in the hands of any provider's client."""
-
-_ANYTHING = {"type": "object", "properties": {}}
-_ONE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 
 
 def run_request(
@@ -241,24 +239,14 @@ def _part(part: wire.ContentPart) -> Part:
 
 
 def _tool_result(call_id: str, content: wire.Content | None) -> Message:
-    return Message("tool", (ToolResult(call_id, tuple(_result_parts(content))),))
-
-
-def _result_parts(content: wire.Content | None) -> Iterator[Text | Image | File]:
-    """A tool's result has no room for foreign parts; their JSON still tells the model something."""
-    for part in _parts(content):
-        yield part if isinstance(part, Text | Image | File) else Text(_foreign_text(part))
-
-
-def _foreign_text(part: Part) -> str:
-    return json.dumps(part.payload if isinstance(part, Foreign) else part.type)
+    return Message("tool", (ToolResult(call_id, tuple(result_parts(_parts(content)))),))
 
 
 def _tool_call(call: wire.ToolCallIn, where: str) -> ToolCall:
     if call.function is not None:
         return ToolCall(call.id, call.function.name, _json_text(call.function.arguments))
     if call.custom is not None:
-        return ToolCall(call.id, call.custom.name, json.dumps({"input": call.custom.input}))
+        return ToolCall(call.id, call.custom.name, custom_arguments(call.custom.input))
     raise RequestInvalid(f"{where}.{call.type}", "Field required")
 
 
@@ -275,13 +263,13 @@ def _tools(body: wire.ChatCompletionRequest) -> Iterator[Tool]:
             case wire.FunctionTool():
                 yield _function(tool.function)
             case wire.CustomTool():
-                yield Tool(tool.custom.name, tool.custom.description or "", _ONE_TEXT)
+                yield Tool(tool.custom.name, tool.custom.description or "", ONE_TEXT)
     for function in body.functions or ():
         yield _function(function)
 
 
 def _function(function: wire.FunctionDefinition) -> Tool:
-    return Tool(function.name, function.description or "", function.parameters or _ANYTHING, function.strict)
+    return Tool(function.name, function.description or "", function.parameters or ANYTHING, function.strict)
 
 
 def _tool_choice(choice: str | wire.ToolChoiceIn | wire.Named | None) -> ToolChoice:

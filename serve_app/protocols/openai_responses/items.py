@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 from serve_app.protocols.lenient import Lenient
+from serve_app.protocols.neutral import custom_arguments, result_parts
 from serve_app.protocols.openai_responses import wire
 from serve_app.protocols.openai_responses.compaction import summary_message
 from serve_app.protocols.openai_responses.seals import unsealed, unsealed_thought
-from serve_app.protocols.openai_responses.tools import TOOL_SEARCH, ClientTool, ToolNames, custom_arguments
+from serve_app.protocols.openai_responses.tools import TOOL_SEARCH, ClientTool, ToolNames
 from serve_app.protocols.progress import SEAL
 from workflows.errors import RequestInvalid
 from workflows.messages import (
@@ -94,7 +95,7 @@ def _of_others(item: wire.Item, index: int) -> Message | None:
         case wire.MessageItem():
             return Message(item.role, tuple(_parts(item.content)))
         case wire.CallOutputItem():
-            return Message("tool", (ToolResult(item.call_id, tuple(_result_parts(item.output))),))
+            return Message("tool", (ToolResult(item.call_id, tuple(result_parts(_parts(item.output)))),))
         case wire.ToolsItem(type="tool_search_output", call_id=str() as call_id):
             found = ", ".join(_names(item.tools)) or "none"
             return Message("tool", (ToolResult(call_id, (Text(f"Tools found: {found}"),)),))
@@ -165,15 +166,6 @@ def _part(part: wire.ContentPart) -> Part | None:
             return File(url, part.filename or "")
         case _:
             return _foreign(part)
-
-
-def _result_parts(content: wire.Content | None) -> Iterator[Text | Image | File]:
-    """A tool's result has no room for foreign parts; their JSON still tells the model something."""
-    for part in _parts(content):
-        if isinstance(part, Text | Image | File):
-            yield part
-        elif isinstance(part, Foreign):
-            yield Text(json.dumps(part.payload))
 
 
 def _names(tools: Iterable[wire.ToolIn]) -> Iterator[str]:

@@ -14,13 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from serve_app.protocols.neutral import ANYTHING, ONE_TEXT
 from serve_app.protocols.openai_responses import wire
 from workflows.messages import Tool, ToolCall
 
 _LONGEST_NAME = 64
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
-_ANYTHING = {"type": "object", "properties": {}}
-_ONE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 TOOL_SEARCH = "tool_search"
 
 
@@ -77,11 +76,6 @@ def offered(tools: Iterable[wire.ToolIn], names: ToolNames) -> tuple[Tool, ...]:
         name = names.flat(_client_tool(tool, namespace))
         known[name] = _neutral(tool, name, about)
     return tuple(known.values())
-
-
-def custom_arguments(text: str) -> str:
-    """Free text as the arguments of the function that stands for a custom tool."""
-    return json.dumps({"input": text})
 
 
 def custom_input(arguments: str) -> str:
@@ -157,11 +151,11 @@ def _neutral(tool: wire.FunctionTool | wire.CustomTool | wire.ToolSearchTool, na
     match tool:
         case wire.CustomTool():
             said += _grammar(tool.format)
-            return Tool(name, "\n\n".join(said), _ONE_TEXT)
+            return Tool(name, "\n\n".join(said), ONE_TEXT)
         case wire.FunctionTool():
-            return Tool(name, "\n\n".join(said), tool.parameters or _ANYTHING, tool.strict)
+            return Tool(name, "\n\n".join(said), tool.parameters or ANYTHING, tool.strict)
         case _:
-            return Tool(name, "\n\n".join(said), tool.parameters or _ANYTHING)
+            return Tool(name, "\n\n".join(said), tool.parameters or ANYTHING)
 
 
 def _grammar(form: wire.Grammar | None) -> list[str]:
