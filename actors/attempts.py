@@ -1,8 +1,8 @@
 """Make a call until it is answered: retries, fallbacks and hedges around whatever makes one attempt.
 
 To its owner this is one pending call. What fails on the way is recorded as a sub-step of it; the call itself is
-its last attempt. Each attempt is a flight of its own (``step#2``), so that a restarted coordinator finds the one
-that is under way.
+its last attempt. Each attempt is a flight of its own (``step#2``), so that a restarted coordinator, which goes on
+with the attempt after those on record, finds the one that is under way.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from time import monotonic
 
 from actors.collect import STOP_REPORT_SECONDS, Pending, sent
 from actors.recorder import Recorder
-from workflows.attempts import Attempt, attempt_step, first_attempt, hedge_model, next_attempt
-from workflows.errors import Failure, StellaratorError, UpstreamTimeout
+from workflows.attempts import Attempt, attempt_after, attempt_step, hedge_model, next_attempt
+from workflows.errors import StellaratorError, UpstreamTimeout
 from workflows.flow import Answered, Call, Cancelled, Failed, Outcome, Tried
 from workflows.policy import Hedge, HedgeAllowance, Retry
+from workflows.resume import Known
 
 Begin = Callable[[Call], Awaitable[Pending]]
 """Has one attempt made by a lane or a task."""
@@ -33,6 +34,7 @@ class Plan:
         retry: how often on each, and after which pause.
         hedge: when to start a second copy; None: never.
         allowance: shared by all calls of a process, bounds the share of hedged ones.
+        before: what an earlier life of the driver tried.
 
     """
 
@@ -40,6 +42,7 @@ class Plan:
     retry: Retry
     hedge: Hedge | None
     allowance: HedgeAllowance
+    before: Known = Known()
 
 
 class Attempts:
@@ -52,7 +55,7 @@ class Attempts:
         self._recorder = recorder
         self._began = monotonic()
         self._flying: dict[str, Pending] = {}
-        self._tried: list[Tried] = []
+        self._tried: list[Tried] = list(plan.before.tried)
         self._stopping = asyncio.Event()
         self._reason = ""
         self._task = asyncio.ensure_future(self._run())
@@ -75,9 +78,8 @@ class Attempts:
             pending.cancel()
 
     async def _run(self) -> Outcome:
-        attempt: Attempt | None = first_attempt(self._plan.models)
-        failures: list[Failure] = []
-        while attempt is not None:
+        attempt, failures = attempt_after(self._plan.models, self._plan.retry, self._plan.before.failures)
+        while True:
             began = monotonic()
             outcome = await self._hedged(attempt)
             if not isinstance(outcome, Failed) or self._stopping.is_set():
@@ -97,7 +99,6 @@ class Attempts:
             if following.model != attempt.model:
                 failures = []
             attempt = following
-        raise AssertionError("the loop returns when no attempt is left")
 
     async def _pause(self, seconds: float) -> bool:
         """Wait before the next attempt; False when the call was stopped or its time is up meanwhile."""

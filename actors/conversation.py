@@ -2,6 +2,9 @@
 
 The main LLM is streamed by this very process, so that no token crosses Ray; a call of a mounted tool goes to a
 coordinator. Closing the iterator, or cancelling whoever reads it, stops everything down to the upstream sockets.
+
+A run that has had a life before begins again: turns and tools that are finished are told from the journal, and what
+follows them is done.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from time import monotonic, time
@@ -21,7 +24,7 @@ from actors.models.factory import ModelFactory
 from actors.models.pricing import facts
 from actors.models.wrappers import Impatient
 from actors.orders import PanelOrder
-from actors.panel_run import broken
+from actors.panel_run import broken, unknown
 from actors.perform import Hearing, failure_of, listen
 from actors.recall import Endings, Recall
 from actors.recorder import Journal, Recorder
@@ -34,6 +37,7 @@ from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerSt
 from workflows.attempts import first_attempt, next_attempt
 from workflows.errors import Failure, StellaratorError
 from workflows.flow import (
+    Answered,
     Call,
     Cancelled,
     Failed,
@@ -51,7 +55,8 @@ from workflows.fusion import MAIN, Answer, converse, mounted_tools
 from workflows.loading import content_hash
 from workflows.messages import Delta, Usage
 from workflows.policy import Spending
-from workflows.relay import Relay
+from workflows.relay import Relay, retold
+from workflows.resume import Earlier
 from workflows.spec import WorkflowSpec
 from workflows.splicing import HiddenTurns
 from workflows.tariff import Tariff
@@ -69,7 +74,9 @@ class Panels(Protocol):
 
 
 class History(Journal, Endings, Protocol):
-    """A journal that also knows how earlier runs finished."""
+    """A journal that also knows how earlier runs finished, and by which name this process drives its runs."""
+
+    driver: str
 
 
 class Credits(Protocol):
@@ -96,6 +103,13 @@ class Totals:
         """Count one more call."""
         self.usage += usage
         self.cost_usd = None if self.cost_usd is None or cost_usd is None else self.cost_usd + cost_usd
+
+
+@dataclass(slots=True)
+class Leaving:
+    """Why a run is given up, for whoever records that; empty: it is not, another process will go on with it."""
+
+    reason: str = "client"
 
 
 class Conversations:
@@ -128,11 +142,20 @@ class Conversations:
         spec = self.spec.models[alias]
         return Impatient(self.models.model(spec), self.spec.limits.max_silence, spec.model or alias)
 
-    async def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
-        """Answer one request: `AnswerStarted`, deltas, then `AnswerFinished` or `AnswerFailed`."""
+    async def answer(
+        self, run: RunRequest, earlier: Earlier | None = None, leaving: Leaving | None = None
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """Answer one request: `AnswerStarted`, deltas, then `AnswerFinished` or `AnswerFailed`.
+
+        Args:
+            run: the request.
+            earlier: what its lives before this one left.
+            leaving: why whoever drives it stops, if it is stopped; without it, because the client left.
+        """
+        conversation = Conversation(self, run, earlier or Earlier(), leaving or Leaving())
         self.active += 1
         try:
-            async with aclosing(Conversation(self, run).events()) as events:
+            async with aclosing(conversation.events()) as events:
                 async for event in events:
                     yield event
         finally:
@@ -142,11 +165,15 @@ class Conversations:
 class Conversation:
     """One run being answered."""
 
-    def __init__(self, home: Conversations, run: RunRequest) -> None:
+    def __init__(self, home: Conversations, run: RunRequest, earlier: Earlier, leaving: Leaving) -> None:
         self._home = home
         self._run = run
+        self._earlier = earlier
+        self._leaving = leaving
+        self._life = earlier.lives + 1
         meter, lines = RunMeter(home.spec, metrics.record), RunLog(home.spec.name)
-        self._recorder = Recorder(Watched(home.journal, meter.see, lines.see), run.run_id, home.tariff)
+        watched = Watched(home.journal, meter.see, lines.see)
+        self._recorder = Recorder(watched, run.run_id, home.tariff, self._life)
         mounted = frozenset(mounted_tools(home.spec, run))
         self._relay = Relay(run.run_id, mounted, parallel=run.request.parallel_tool_calls is not False)
         self._totals = Totals()
@@ -160,8 +187,10 @@ class Conversation:
     async def events(self) -> AsyncGenerator[AnswerEvent, None]:
         """Everything that the client may see."""
         logs.about(run_id=self._run.run_id, traceparent=spans.carrier(self._span))
-        trace_id = spans.trace_id(self._span)
-        self._recorder.run_started(self._run, self._home.hash, self._home.version, trace_id)
+        if self._life == 1 and not self._run.kept:
+            trace_id, version = spans.trace_id(self._span), self._home.version
+            driver = self._home.journal.driver
+            self._recorder.run_started(self._run, self._home.hash, version, trace_id, driver)
         self._recorder.group_started(MAIN, "main", "main", self._home.spec.main.model)
         try:
             yield AnswerStarted(run_id=self._run.run_id, model=self._run.virtual_model, created=int(time()))
@@ -171,8 +200,8 @@ class Conversation:
                         self._first_seconds = monotonic() - self._began
                     yield delta
         except (GeneratorExit, asyncio.CancelledError):
-            if not self._over:
-                self._abandoned("client")
+            if not self._over and self._leaving.reason:
+                self._abandoned(self._leaving.reason)
             raise
         except Exception as error:  # noqa: BLE001  # a bug must not leave client and run without an end
             yield self._failed(failure_of(error))
@@ -195,7 +224,7 @@ class Conversation:
                             yield delta
                     step = advance(flow, self._outcome)
                 case Reckon():
-                    step = advance(flow, RunSoFar(self._totals.spent, monotonic() - self._began))
+                    step = advance(flow, RunSoFar(self._totals.spent, self._seconds))
                 case FanOut():
                     raise AssertionError("the main LLM fans nothing out; its tools do")
         yield await self._ending(step.value)
@@ -203,8 +232,18 @@ class Conversation:
     async def _turn(self, call: Call) -> AsyncGenerator[Delta, None]:
         """Stream one turn of the main LLM through the relay; leaves its outcome in `_outcome`.
 
-        Another attempt is made only while the client has seen nothing of the failed one.
+        Another attempt is made only while the client has seen nothing of the failed one. A turn that an earlier life
+        finished is told again.
         """
+        known = self._earlier.known(call.step_id)
+        for tried in known.tried:
+            self._totals.add(tried.usage, self._home.tariff.cost(tried.model, tried.usage))
+        if recorded := self._earlier.answered(call):
+            for delta in self._told(recorded):
+                yield delta
+            return
+        if known.under_way:
+            self._recorder.attempt_ended(call, f"{self._life}.unknown", unknown(call))
         self._recorder.call_started(call)
         spec = self._home.spec
         models, retry = (call.model, *spec.models[call.model].fallbacks), spec.retry.policy()
@@ -226,6 +265,14 @@ class Conversation:
             attempt = following
             await asyncio.sleep(attempt.pause)
         await self._recorder.call_ended(self._outcome)
+
+    def _told(self, recorded: Answered) -> Iterator[Delta]:
+        """What the client sees of a turn that is over; leaves its outcome in `_outcome`."""
+        self._relay.begin_turn()
+        for item in retold(recorded.completion):
+            yield from self._relay.feed(item)
+        self._outcome = recorded
+        self._totals.add(recorded.completion.usage, recorded.completion.cost_usd)
 
     async def _attempt(self, call: Call, alias: str, number: int) -> AsyncGenerator[Delta, None]:
         """Stream one attempt; leaves its outcome in `_outcome`."""
@@ -268,10 +315,15 @@ class Conversation:
         return [self._home.panels.follow(self._run.run_id, use.step_id) for use in uses]
 
     async def _use(self, use: ToolUse) -> ToolOutcome:
+        if recorded := self._earlier.carried_out(use):
+            self._totals.add(recorded.usage, recorded.cost_usd)
+            return recorded
         run, spec = self._run, self._home.spec
         seed = seed_of(run.run_id, use.step_id)
         traceparent = spans.carrier(self._span)
-        order = PanelOrder(run.run_id, use, spec, seed, traceparent, self._home.facts, self._is_told)
+        order = PanelOrder(
+            run.run_id, use, spec, seed, traceparent, self._home.facts, self._is_told, self._life
+        )
         try:
             outcome = await self._home.panels.convene(order)
         except StellaratorError as error:
@@ -309,6 +361,11 @@ class Conversation:
         spans.end_workflow(self._span, finished, self._first_seconds)
         self._over = True
         return finished
+
+    @property
+    def _seconds(self) -> float:
+        """How long the run has been driven, in all its lives."""
+        return self._earlier.seconds + monotonic() - self._began
 
     def _failed(self, failure: Failure) -> AnswerFailed:
         """Record that there is no answer."""

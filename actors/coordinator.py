@@ -11,24 +11,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Protocol
 
 from actors.orders import PanelOrder
-from actors.panel_run import Lanes, PanelRun
+from actors.panel_run import Lanes, PanelRun, Resumption
 from actors.recorder import Journal, Recorder
 from actors.run_log import RunLog
 from actors.run_metrics import RunMeter
 from actors.telling import Stories, Told
 from actors.watched import Watched
 from cluster import logs, metrics, observability
-from workflows.events import Event, StepFinished
+from workflows.events import Event
 from workflows.flow import ToolOutcome
 from workflows.policy import HedgeAllowance
-from workflows.replay import finished_steps
+from workflows.resume import earlier_lives
 from workflows.tariff import Tariff
 
 LEASE_SECONDS = 10.0
@@ -50,8 +50,8 @@ class LeasedLanes(Lanes, Protocol):
     def release(self, run_id: str) -> None:
         """Forget a run that is over."""
 
-    async def rejoin(self, run_id: str) -> None:
-        """Find the calls that an earlier life of this process ordered, so that they are joined and not repeated."""
+    async def rejoin(self, run_id: str) -> frozenset[str]:
+        """Find the calls that were ordered before, so that they are joined and not repeated; return their steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +72,28 @@ class Coordinator:
         self._allowance = HedgeAllowance()
         self._stories = Stories()
         self._running: dict[str, int] = {}
+        self._panels: dict[tuple[str, str], asyncio.Task[ToolOutcome]] = {}
         self._renewing: asyncio.Task[None] | None = None
 
     async def convene(self, order: PanelOrder) -> ToolOutcome:
-        """Carry out one call of a fusion tool. Cancelling it stops the branches and closes their sockets."""
-        async with self._leased(order.run_id):
-            done = await self._done(order.run_id)
-            tariff = Tariff(order.workflow.models, order.facts)
-            logs.about(run_id=order.run_id, step_id=order.use.step_id, traceparent=order.traceparent)
-            meter, lines = RunMeter(order.workflow, metrics.record), RunLog(order.workflow.name)
-            with self._stories.told(order, self._parts.journal) as journal:
-                recorder = Recorder(Watched(journal, meter.see, lines.see), order.run_id, tariff)
-                return await PanelRun(order, self._parts.lanes, recorder, done, self._allowance).run()
+        """Carry out one call of a mounted tool, or join it when it is under way here.
+
+        Cancelling it stops the branches and closes their sockets. A caller that dies says nothing: the panel goes on,
+        and the run's next life joins it or finds what it came to.
+        """
+        key = (order.run_id, order.use.step_id)
+        panel = self._panels.get(key)
+        if panel is None:
+            # In an empty context: what Ray takes for the caller's children would end with the caller.
+            loop = asyncio.get_running_loop()
+            panel = self._panels[key] = loop.create_task(self._carry_out(order), context=Context())
+            panel.add_done_callback(lambda _: self._panels.pop(key, None))
+        try:
+            return await asyncio.shield(panel)
+        except asyncio.CancelledError:
+            panel.cancel()
+            await asyncio.wait([panel])
+            raise
 
     async def told(self, run_id: str, step_id: str, place: int, within: float) -> Told:
         """How a panel is doing; see `Stories.after`."""
@@ -101,12 +111,23 @@ class Coordinator:
                 await self._renewing
         await asyncio.to_thread(observability.flush)
 
-    async def _done(self, run_id: str) -> Mapping[str, StepFinished]:
-        """Steps that an earlier life of this actor finished; a first life need not ask."""
-        if not self._parts.restarted:
-            return {}
-        await self._parts.lanes.rejoin(run_id)
-        return finished_steps(await self._parts.journal.events(run_id))
+    async def _carry_out(self, order: PanelOrder) -> ToolOutcome:
+        async with self._leased(order.run_id):
+            earlier = await self._earlier(order)
+            tariff = Tariff(order.workflow.models, order.facts)
+            logs.about(run_id=order.run_id, step_id=order.use.step_id, traceparent=order.traceparent)
+            meter, lines = RunMeter(order.workflow, metrics.record), RunLog(order.workflow.name)
+            with self._stories.told(order, self._parts.journal) as journal:
+                watched = Watched(journal, meter.see, lines.see)
+                recorder = Recorder(watched, order.run_id, tariff, order.life)
+                return await PanelRun(order, self._parts.lanes, recorder, earlier, self._allowance).run()
+
+    async def _earlier(self, order: PanelOrder) -> Resumption:
+        """What an earlier life of this actor or of the run left; first lives need not ask."""
+        if order.life == 1 and not self._parts.restarted:
+            return Resumption()
+        held = await self._parts.lanes.rejoin(order.run_id)
+        return Resumption(earlier_lives(await self._parts.journal.events(order.run_id)), held)
 
     @asynccontextmanager
     async def _leased(self, run_id: str) -> AsyncIterator[None]:

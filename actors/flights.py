@@ -20,6 +20,9 @@ from workflows.flow import Cancelled, Outcome
 Key = tuple[str, str]
 Perform = Callable[[CallOrder, "Stopped"], Awaitable[Outcome]]
 
+GIVEN_UP = frozenset({"lease", "cancelled"})
+"""Reasons that say nothing about the call: whoever wanted it is gone."""
+
 RETAIN_SECONDS = 120.0
 """How long an outcome is kept for somebody who asks again."""
 
@@ -37,6 +40,7 @@ class _Flight:
     stopped: Stopped
     lease_until: float
     landed_at: float = field(default=0.0)
+    is_given_up: bool = False
 
 
 class Flights:
@@ -56,8 +60,12 @@ class Flights:
         nothing and the flight goes on under its lease.
         """
         key = (order.run_id, order.call.step_id)
-        flight = self._flights.get(key)
-        if flight is None or _ended_with_its_lease(flight):
+        while (flight := self._flights.get(key)) is not None and flight.is_given_up:
+            # Nobody wanted it any more; whoever comes back wants the call made, not that record of it.
+            await asyncio.wait([flight.task])
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+        if flight is None:
             flight = self._take_off(key, order)
         flight.lease_until = monotonic() + order.lease
         try:
@@ -118,12 +126,5 @@ class Flights:
     def _stop(self, flight: _Flight, reason: str) -> None:
         if not flight.task.done():
             flight.stopped.reason = reason
+            flight.is_given_up = reason in GIVEN_UP
             flight.task.cancel()
-
-
-def _ended_with_its_lease(flight: _Flight) -> bool:
-    """Whether nobody renewed it; whoever comes back wants the call made, not that record of it."""
-    if not flight.task.done() or flight.task.cancelled():
-        return flight.task.done()
-    outcome = flight.task.result()
-    return isinstance(outcome, Cancelled) and outcome.reason == "lease"

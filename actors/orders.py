@@ -51,6 +51,7 @@ class PanelOrder:
         traceparent: the W3C context of the span that this belongs under.
         facts: prices and sizes of the workflow's models, where they are known.
         is_told: whether somebody follows how it is doing (`actors.telling`).
+        life: of the run, counted from 1; a later one finds in the journal what the earlier ones finished.
     """
 
     run_id: str
@@ -60,3 +61,4 @@ class PanelOrder:
     traceparent: str = ""
     facts: Facts = field(default_factory=dict)
     is_told: bool = False
+    life: int = 1

@@ -7,7 +7,7 @@ that the journal already has is not performed again: its recorded outcome is sen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
@@ -18,10 +18,9 @@ from actors.panel_trace import PanelTrace, Watched
 from actors.perform import failure_of
 from actors.recorder import Recorder
 from workflows.errors import Failure
-from workflows.events import StepFinished
 from workflows.flow import (
-    Answered,
     Call,
+    Cancelled,
     Collected,
     FanOut,
     Outcome,
@@ -34,6 +33,7 @@ from workflows.flow import (
 from workflows.messages import Text, ToolResult
 from workflows.mounted import carry_out
 from workflows.policy import Collect, HedgeAllowance
+from workflows.resume import Earlier, Known
 from workflows.spec import FusionToolSpec
 
 SLACK_SECONDS = 5.0
@@ -64,6 +64,32 @@ class Recorded:
         """Nothing is under way."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What a panel need not do again.
+
+    Attributes:
+        steps: what the journal has of the run.
+        held: the steps that lanes still know, by the names of their attempts.
+    """
+
+    steps: Earlier = Earlier()
+    held: frozenset[str] = frozenset()
+
+    def joins(self, step_id: str) -> bool:
+        """Whether a lane still makes this call, or has made it."""
+        return any(held.partition("#")[0].removesuffix("~") == step_id for held in self.held)
+
+    def before(self, step_id: str) -> Known:
+        """What was tried: where a call is joined it goes on behind that, else it begins anew and only keeps account."""
+        known = self.steps.known(step_id)
+        return known if self.joins(step_id) else Known(tried=known.tried)
+
+    def lost(self, step_id: str) -> bool:
+        """Whether it was under way and nobody knows what became of it."""
+        return self.steps.known(step_id).under_way and not self.joins(step_id)
+
+
 class PanelRun:
     """One panel being carried out."""
 
@@ -72,13 +98,13 @@ class PanelRun:
         order: PanelOrder,
         lanes: Lanes,
         recorder: Recorder,
-        done: Mapping[str, StepFinished],
+        earlier: Resumption,
         allowance: HedgeAllowance,
     ) -> None:
         self._order = order
         self._lanes = lanes
         self._recorder = recorder
-        self._done = done
+        self._earlier = earlier
         self._allowance = allowance
         self._trace: PanelTrace
         self._open: dict[str, tuple[Call, float]] = {}
@@ -87,8 +113,8 @@ class PanelRun:
         """Carry the panel out; every way in which it can go wrong but cancellation is a `ToolOutcome`."""
         use = self._order.use
         began = monotonic()
-        if recorded := self._done.get(use.step_id):
-            return _recorded_tool(recorded)
+        if recorded := self._earlier.steps.carried_out(use):
+            return recorded
         self._recorder.tool_started(use)
         self._trace = PanelTrace(self._order)
         try:
@@ -131,8 +157,10 @@ class PanelRun:
         return (await self._fan_out((call,), patience)).outcomes[0]
 
     async def _begin(self, call: Call) -> Pending:
-        if recorded := self._done.get(call.step_id):
-            return Recorded(_outcome(call, recorded))
+        if recorded := self._earlier.steps.answered(call):
+            return Recorded(recorded)
+        if self._earlier.lost(call.step_id):
+            self._recorder.attempt_ended(call, f"{self._order.life}.unknown", unknown(call))
         self._recorder.call_started(call)
         self._trace.begins(call)
         self._open[call.step_id] = (call, monotonic())
@@ -155,6 +183,7 @@ class PanelRun:
             spec.retry.policy(),
             hedge.policy() if hedge else None,
             self._allowance,
+            self._earlier.before(call.step_id),
         )
 
     async def _ended(self, call: Call, outcome: Outcome) -> None:
@@ -175,17 +204,6 @@ def broken(call_id: str, failure: Failure) -> ToolOutcome:
     return ToolOutcome(result, "failed", detail={"failure": failure.code, "message": failure.message})
 
 
-def _recorded_tool(recorded: StepFinished) -> ToolOutcome:
-    """What the tool came to in an earlier life; its tokens were counted there."""
-    if recorded.result is None:
-        raise AssertionError(f"step {recorded.step_id} finished without a result")
-    status = recorded.detail.get("status", "ran")
-    return ToolOutcome(recorded.result, status, detail=recorded.detail)
-
-
-def _outcome(call: Call, recorded: StepFinished) -> Outcome:
-    if recorded.completion is None:
-        raise AssertionError(f"step {call.step_id} finished without a completion")
-    return Answered(
-        call.step_id, recorded.completion, recorded.seconds, recorded.first_token_seconds, call.model
-    )
+def unknown(call: Call) -> Cancelled:
+    """The record of a call that was under way when its driver died: what it sent may have been paid."""
+    return Cancelled(call.step_id, "unknown", 0.0, sent(call), call.model)

@@ -1,7 +1,7 @@
 """Tells the journal what happens in one run, from whichever process it happens in.
 
 An event's id is made of the run, the step and what happened, so a process that repeats itself after a restart
-records nothing twice.
+records nothing twice. Another life of the run records under ids of its own, as a step that it does anew may end otherwise.
 """
 
 from __future__ import annotations
@@ -42,38 +42,26 @@ class Journal(Protocol):
 
 
 class Recorder:
-    """One run's pen. `tariff` prices what calls used that nobody reported."""
+    """One run's pen. `tariff` prices what calls used that nobody reported; `life` counts the run's lives from 1."""
 
-    def __init__(self, journal: Journal, run_id: str, tariff: Tariff | None = None) -> None:
+    def __init__(self, journal: Journal, run_id: str, tariff: Tariff | None = None, life: int = 1) -> None:
         self._journal = journal
         self._run_id = run_id
         self._tariff = tariff or Tariff({})
+        self._suffix = f":{life}" if life > 1 else ""
 
-    def run_started(self, run: RunRequest, workflow_hash: str, workflow_version: int, trace_id: str) -> None:
+    def run_started(
+        self, run: RunRequest, workflow_hash: str, workflow_version: int, trace_id: str, driver: str
+    ) -> None:
         """Record that a request was accepted."""
-        self._soon(
-            RunStarted(
-                id=f"{self._run_id}:started",
-                run_id=self._run_id,
-                at=time(),
-                virtual_model=run.virtual_model,
-                protocol=run.protocol,
-                request=run.request,
-                workflow_hash=workflow_hash,
-                workflow_version=workflow_version,
-                trace_id=trace_id,
-                stream=run.stream,
-                door=dict(run.door),
-                dropped=run.dropped,
-            )
-        )
+        self._soon(run_started(run, workflow_hash, workflow_version, trace_id=trace_id, driver=driver))
 
     async def run_finished(self, answer: AnswerFinished, hidden: HiddenTurns | None = None) -> None:
         """Record the answer, and what it hid from the client; return when it is safe."""
         await self._journal.append(
             [
                 RunFinished(
-                    id=f"{self._run_id}:ended",
+                    id=self._ending,
                     run_id=self._run_id,
                     at=time(),
                     finish_reason=answer.finish_reason,
@@ -89,11 +77,11 @@ class Recorder:
 
     def run_failed(self, failure: Failure) -> None:
         """Record that the client got an error."""
-        self._soon(RunFailed(id=f"{self._run_id}:ended", run_id=self._run_id, at=time(), failure=failure))
+        self._soon(RunFailed(id=self._ending, run_id=self._run_id, at=time(), failure=failure))
 
     def run_cancelled(self, reason: str) -> None:
         """Record that the client went away, or the server was stopped."""
-        self._soon(RunCancelled(id=f"{self._run_id}:ended", run_id=self._run_id, at=time(), reason=reason))
+        self._soon(RunCancelled(id=self._ending, run_id=self._run_id, at=time(), reason=reason))
 
     def group_started(self, step_id: str, kind: StepKind, name: str, model: str) -> None:
         """Record the beginning of a step that holds others."""
@@ -148,7 +136,7 @@ class Recorder:
             self._soon(event)
 
     def attempt_ended(self, call: Call, number: str, outcome: Outcome) -> None:
-        """Record an attempt that is not the call's last, as a sub-step of it."""
+        """Record an attempt that is not the call's last, as a sub-step of it; `number` may say more behind a dot."""
         step_id = f"{call.step_id}/attempt.{number}"
         self._soon(
             StepStarted(
@@ -230,7 +218,45 @@ class Recorder:
         return {"model": model, "usage": usage, "cost_usd": self._tariff.cost(model, usage)}
 
     def _id(self, step_id: str, what: str) -> str:
-        return f"{self._run_id}:{step_id}:{what}"
+        return f"{self._run_id}:{step_id}:{what}{self._suffix}"
+
+    @property
+    def _ending(self) -> str:
+        return f"{self._run_id}:ended{self._suffix}"
 
     def _soon(self, event: Event) -> None:
         self._journal.append_soon([event])
+
+
+def run_started(
+    run: RunRequest,
+    workflow_hash: str,
+    workflow_version: int,
+    *,
+    trace_id: str,
+    driver: str,
+    workflow: dict[str, Any] | None = None,
+) -> RunStarted:
+    """The beginning of a run that `driver` answers; with the `workflow` itself when another may have to go on."""
+    return RunStarted(
+        id=f"{run.run_id}:started",
+        run_id=run.run_id,
+        at=time(),
+        virtual_model=run.virtual_model,
+        protocol=run.protocol,
+        request=run.request,
+        workflow_hash=workflow_hash,
+        workflow_version=workflow_version,
+        trace_id=trace_id,
+        stream=run.stream,
+        door=dict(run.door),
+        dropped=run.dropped,
+        panel=run.panel,
+        panel_tool=run.panel_tool,
+        depth=run.depth,
+        progress=run.progress,
+        kept=run.kept,
+        fingerprint=run.fingerprint,
+        driver=driver,
+        workflow=workflow or {},
+    )

@@ -131,6 +131,12 @@ COORDINATOR = Role(
     max_task_retries=3,  # it reads the journal first, so that no finished step is paid again
     enable_task_events=False,
 )
+KEEPER = Role(
+    name="keeper",
+    doc="drives runs that outlive their request; started when there is one (keeper-{shard})",
+    max_concurrency=10_000,
+    max_task_retries=3,  # a run has an id: one that arrives twice is driven once
+)
 SUPERVISOR = Role(
     name="supervisor",
     doc="keeps one lane per core on every node that is alive",
@@ -164,7 +170,7 @@ EMBEDDED_MODEL = Role(
     num_cpus=1,
     max_concurrency=1000,
 )
-ROLES = (JOURNAL, COORDINATOR, SUPERVISOR, LANE, LITELLM_LANE, CREDITS, PUBLISHER, EMBEDDED_MODEL)
+ROLES = (JOURNAL, COORDINATOR, KEEPER, SUPERVISOR, LANE, LITELLM_LANE, CREDITS, PUBLISHER, EMBEDDED_MODEL)
 
 BRANCH = TaskRole(name="branch", doc="a branch that declares `resources` of its own", num_cpus=1)
 

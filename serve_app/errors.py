@@ -37,6 +37,8 @@ STATUSES: Mapping[str, int] = {
     "probe_failed": 400,
     "run_not_found": 404,
     "response_not_found": 404,
+    "idempotency_conflict": 422,
+    "cancelled": 409,
     "setup_invalid": 500,
     "upstream_error": 502,
     # A provider that refuses our key has not refused the client's: never its 401.
@@ -50,9 +52,12 @@ STATUSES: Mapping[str, int] = {
     # Nothing is broken, and the same request would end in the same way.
     "limit_reached": 400,
     "step_mismatch": 500,
+    "run_lost": 500,
     "cluster_error": 503,
     "lane_lost": 503,
     "coordinator_lost": 503,
+    "keeper_lost": 503,
+    "run_not_driven": 503,
     "replica_lost": 503,
     "publish_failed": 500,
     "overloaded": 429,

@@ -27,6 +27,7 @@ from cluster.settings import Settings
 from serve_app.apps import ServeApps
 from serve_app.auth import ensure_key, key_file
 from serve_app.hosting import Limits, PublishedModel
+from serve_app.kept import followed, stopped
 from serve_app.roster import Home, Roster
 from serve_app.virtual_model import VirtualModel
 from serve_app.web import web_app
@@ -45,8 +46,10 @@ AGAIN_SECONDS = 0.5
 class RayHost:
     """Virtual models on Ray, as the roster has them."""
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, roster: Roster, cluster: Cluster) -> None:
         self._roster = roster
+        self._keepers = cluster.keepers
+        self._records = cluster.journal
 
     def names(self) -> tuple[PublishedModel, ...]:
         """Every published virtual model, in alphabetical order."""
@@ -59,7 +62,27 @@ class RayHost:
 
     async def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Run it, here or where it lives."""
-        async with aclosing(self._roster.answer(run)) as events:
+        events = self._kept(run) if run.kept else self._roster.answer(run)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def keep(self, run: RunRequest) -> None:
+        """Have a run driven on its own."""
+        offering = self._roster.find(run.virtual_model)
+        await self._keepers.keep(run, offering.spec, offering.publication.number)
+
+    def follow(self, run_id: str) -> AsyncGenerator[AnswerEvent, None]:
+        """Everything that a kept run says."""
+        return followed(self._keepers, self._records, run_id)
+
+    async def stop(self, run_id: str) -> None:
+        """Stop a kept run."""
+        await stopped(self._keepers, self._records, run_id)
+
+    async def _kept(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
+        await self.keep(run)
+        async with aclosing(self.follow(run.run_id)) as events:
             async for event in events:
                 yield event
 
@@ -121,7 +144,7 @@ class Gateway:
         await self._follower.begin()
         key, _ = ensure_key(key_file(self._settings), self._settings.api_key)
         limits = Limits(max_body_bytes=self._settings.max_body_bytes, progress=self._settings.progress)
-        host = RayHost(self._follower.roster)
+        host = RayHost(self._follower.roster, self._cluster)
         return web_app(
             host,
             self._cluster.journal,

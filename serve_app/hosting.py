@@ -77,10 +77,24 @@ class Host(Protocol):
         """Run it, as `workflows.answer` describes the stream.
 
         Raises `UnknownVirtualModel` before the first event. Cancelling or closing the iterator cancels the
-        run, down to the upstream call. The client may be gone once it has the last event: nothing that must
+        run, down to the upstream call, unless it is `kept`: then it goes on. The client may be gone once it has the last event: nothing that must
         happen may come after it.
         """
         ...
+
+    async def keep(self, run: RunRequest) -> None:
+        """Have a run that is `kept` driven on its own; return when it is safe.
+
+        Raises:
+            IdempotencyConflict: there is a run of that id which was asked something else.
+        """
+
+    def follow(self, run_id: str) -> AsyncGenerator[AnswerEvent, None]:
+        """Everything that a kept run says, from its beginning on; leaving it changes nothing."""
+        ...
+
+    async def stop(self, run_id: str) -> None:
+        """Stop a kept run, down to the upstream calls; one that is over stays as it is."""
 
 
 class Publishing(Protocol):
@@ -117,6 +131,9 @@ class Records(Protocol):
     async def events(self, run_id: str) -> tuple[Event, ...]:
         """Everything that is known of a run, oldest first; nothing for an unknown run."""
         ...
+
+    async def summary(self, run_id: str) -> RunSummary | None:
+        """One run's line in the list; None for an unknown run."""
 
     async def append(self, events: Sequence[Event]) -> None:
         """Record something about a run; return when it is safe."""

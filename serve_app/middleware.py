@@ -23,6 +23,8 @@ from workflows.errors import Unauthorized
 REQUEST_ID_HEADER = "x-request-id"
 ANTHROPIC_REQUEST_ID_HEADER = "request-id"
 RUN_ID_HEADER = "x-stellarator-run-id"
+REPLAYED_HEADER = "idempotent-replayed"
+"""On an answer that was there already, as its request's idempotency key said."""
 
 _SANE_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}")
 
@@ -98,6 +100,8 @@ def _identify(message: Message, scope: Scope, *, is_named: bool) -> None:
         headers[REQUEST_ID_HEADER] = state["request_id"]
     if speaks_anthropic(scope):
         headers[ANTHROPIC_REQUEST_ID_HEADER] = state["request_id"]
+    if state.get("replayed"):
+        headers[REPLAYED_HEADER] = "true"
     if run_id := state.get("run_id"):
         headers[RUN_ID_HEADER] = run_id
 

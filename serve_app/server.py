@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,7 +68,7 @@ def serving(
     on_stage("Starting Ray")
     with session.connect(settings) as live:
         on_stage("Starting the journal, the coordinator and the lanes")
-        asyncio.run(parts.ready())
+        asyncio.run(parts.ready(_seat(settings) if live.started else ""))
         on_stage("Starting Ray Serve")
         serve.start(
             http_options={"host": settings.host, "port": settings.port},
@@ -81,12 +83,19 @@ def serving(
             yield _published(offer, publisher, settings, key, is_new=is_new)
         finally:
             on_stage("Stopping")
+            # The doors first, so that nothing begins while what is under way is being recorded as stopped. Not awaited in a
+            # session of ours: requests would be waited for, and their processes end with it anyway.
+            serve.delete(APPLICATION, _blocking=not live.started)
             if live.started:
                 asyncio.run(parts.close())
             else:  # a cluster that others use: its parts stay, our applications go
-                serve.delete(APPLICATION)
                 asyncio.run(publisher.close())
                 asyncio.run(parts.flush())
+
+
+def _seat(settings: Settings) -> str:
+    """The state folder on this machine: only one session can be in it, so whatever others left there is over."""
+    return hashlib.sha256(f"{platform.node()}:{settings.home}".encode()).hexdigest()[:12]
 
 
 def _published(

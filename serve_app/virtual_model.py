@@ -32,6 +32,7 @@ class VirtualModel:
         if any(spec.models[alias].kind == "litellm" for alias in voices):
             load_litellm()
         self._models = ModelFactory(secrets=secret, embedded_url=embedded_url)
+        self._journal = cluster.journal
         self._conversations = Conversations(
             spec, self._models, cluster.panels, cluster.crediting, cluster.journal, version=version
         )
@@ -41,6 +42,7 @@ class VirtualModel:
 
     def answer(self, run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         """Answer one request; closing the iterator cancels the run."""
+        self._journal.beat()
         return self._conversations.answer(run)
 
     async def aclose(self) -> None:

@@ -62,9 +62,9 @@ def web_app(
     # The key itself is `Locked`'s business; this makes OpenAPI, and so the page under /docs, ask for it.
     asks_for_key = [Depends(HTTPBearer(auto_error=False, description="The server's API key."))]
     for router in (
-        chat_router(host, limits),
+        chat_router(host, records, limits),
         responses_router(host, records, limits),
-        messages_router(host, limits),
+        messages_router(host, records, limits),
         models_router(host),
         api_models_router(host),
         api_runs_router(records, limits, jaeger_url),

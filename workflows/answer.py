@@ -44,6 +44,8 @@ class RunRequest:
         traceparent: W3C trace context; empty when the client sent none and tracing is off.
         door: what the door needs to show this answer again later, as JSON; the journal keeps it (a list
             under ``items`` item by item), and it means nothing to anyone else.
+        kept: whether the run goes on without its client; its beginning is in the journal before it is driven.
+        fingerprint: equal for requests that ask the same (`workflows.fingerprint`); empty when nobody compares.
     """
 
     run_id: str
@@ -58,6 +60,8 @@ class RunRequest:
     depth: int = 0
     traceparent: str = ""
     door: Json = field(default_factory=dict)
+    kept: bool = False
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,25 @@ def attempt_of(attempt_id: str) -> tuple[str, int, bool]:
     return step_id, int(number or 1), attempt_id.endswith("~")
 
 
+def attempt_after(
+    models: Sequence[str], retry: Retry, failed: Sequence[tuple[str, Failure]]
+) -> tuple[Attempt, list[Failure]]:
+    """The attempt that came after these, each with its alias, and the failures on its model so far.
+
+    For a process that goes on with a call of which it has only the record. The pause before it is over.
+    """
+    attempt, failures = first_attempt(models), list[Failure]()
+    for model, failure in failed:
+        if model != attempt.model:
+            break
+        following = next_attempt(models, retry, attempt, [*failures, failure], 0.0)
+        if following is None:
+            break
+        failures = [*failures, failure] if following.model == attempt.model else []
+        attempt = Attempt(following.number, following.model)
+    return attempt, failures
+
+
 def hedge_model(models: Sequence[str], attempt: Attempt) -> str:
     """Where a second copy of a slow call goes: the next fallback, or the same model when there is none."""
     left = models[models.index(attempt.model) + 1 :]

@@ -10,6 +10,7 @@
     │   ├── ProbeFailed            a model of a workflow does not do what the workflow asks of it
     │   ├── RunNotFound            the journal has no such run
     │   ├── ResponseNotFound       no answer is stored under that id
+    │   ├── IdempotencyConflict    the same idempotency key came with another request
     │   └── SetupInvalid           the machine or the settings must be put right first
     ├── UpstreamError              a model provider failed
     │   ├── UpstreamRefused        it understood and said no (401, 403, 404, 400): do not retry
@@ -20,10 +21,13 @@
     ├── RunError                   the run itself cannot go on
     │   ├── PromptFailed           a template could not be rendered with these arguments
     │   ├── LimitReached           what the workflow lets a run use is too little for an answer
+    │   ├── RunLost                its process died, and it cannot be gone on with
     │   └── StepMismatch           a replayed flow asked for another step than the journal has
     └── ClusterError               a part of the cluster is gone or does not answer
         ├── LaneLost               the process that made a call died
         ├── CoordinatorLost        the process that ran a panel died
+        ├── KeeperLost             the process that drives a kept run died; the run goes on in its next life
+        ├── RunNotDriven           nobody drives that run now
         ├── ReplicaLost            the process that answered died in the middle of its answer
         ├── PublishFailed          a virtual model could not be brought up
         ├── Overloaded             more requests are under way than a deployment takes
@@ -39,63 +43,57 @@ This module knows nothing about HTTP statuses: `serve_app.errors` maps the tree 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from workflows.cluster_errors import (
+    ClusterError,
+    CoordinatorLost,
+    JournalRefused,
+    JournalUnavailable,
+    KeeperLost,
+    LaneLost,
+    Overloaded,
+    PublishFailed,
+    ReplicaLost,
+    RunNotDriven,
+)
+from workflows.failure import Failure, Problem, StellaratorError
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong with a workflow file, and where.
-
-    Attributes:
-        where: the dotted path of the key, for example ``tools.problem_review.branches.0.prompt``.
-        message: what is wrong and how to mend it, one sentence.
-        file: the file's path as the user gave it; empty for a workflow that came over the API.
-        line: 1-based line; 0 when unknown.
-        rule: the lint rule's or the validator's short name.
-        severity: an error keeps a workflow from being published, a warning does not.
-    """
-
-    where: str
-    message: str
-    file: str = ""
-    line: int = 0
-    rule: str = "invalid"
-    severity: Literal["error", "warning"] = "error"
-
-    def __str__(self) -> str:
-        line = str(self.line) if self.line else ""
-        place = ":".join(filter(None, (self.file, line))) if self.file else line and f"line {line}"
-        warning = "" if self.severity == "error" else self.severity
-        return ": ".join(filter(None, (place, warning, self.where, f"{self.message} [{self.rule}]")))
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An error as a value: what the journal keeps and what people are shown.
-
-    Attributes:
-        code: the error class' stable code, for example ``upstream_busy``.
-        message: safe to show; without secrets, prompts and tracebacks.
-        retryable: whether the same call may succeed later.
-        retry_after: seconds after which it may, when the provider said so.
-    """
-
-    code: str
-    message: str
-    retryable: bool = False
-    retry_after: float | None = None
-
-
-class StellaratorError(Exception):
-    """The root of the tree."""
-
-    code: ClassVar[str] = "internal_error"
-    retryable: ClassVar[bool] = False
-
-    def failure(self) -> Failure:
-        """This error as a value for the journal."""
-        return Failure(self.code, str(self), self.retryable)
+__all__ = [
+    "ClusterError",
+    "CoordinatorLost",
+    "Failure",
+    "IdempotencyConflict",
+    "JournalRefused",
+    "JournalUnavailable",
+    "KeeperLost",
+    "LaneLost",
+    "LimitReached",
+    "Overloaded",
+    "ProbeFailed",
+    "Problem",
+    "PromptFailed",
+    "PublicationNotFound",
+    "PublishFailed",
+    "ReplicaLost",
+    "RequestInvalid",
+    "ResponseNotFound",
+    "RunError",
+    "RunLost",
+    "RunNotDriven",
+    "RunNotFound",
+    "SetupInvalid",
+    "StellaratorError",
+    "StepMismatch",
+    "Unauthorized",
+    "UnknownVirtualModel",
+    "UpstreamBusy",
+    "UpstreamError",
+    "UpstreamMalformed",
+    "UpstreamRefused",
+    "UpstreamTimeout",
+    "UpstreamUnavailable",
+    "UsageError",
+    "WorkflowInvalid",
+]
 
 
 class UsageError(StellaratorError):
@@ -222,6 +220,15 @@ class SetupInvalid(UsageError):
     code = "setup_invalid"
 
 
+class IdempotencyConflict(UsageError):
+    """The same idempotency key came with another request."""
+
+    code = "idempotency_conflict"
+
+    def __str__(self) -> str:
+        return "This Idempotency-Key was used with another request before. Send the same request, or another key."
+
+
 class UpstreamError(StellaratorError):
     """A model provider failed. `model` is the provider's model name, never a key or an address with one."""
 
@@ -314,6 +321,19 @@ class LimitReached(RunError):
         return f"The workflow's limits ({self.limits}) leave too little for an answer to this conversation."
 
 
+class RunLost(RunError):
+    """A kept run's process died, and it cannot be gone on with."""
+
+    code = "run_lost"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"The run was lost with the process that drove it, and cannot be gone on with: {self.detail}."
+
+
 class StepMismatch(RunError):
     """A replayed flow asked for another step than the journal has: the workflow is not deterministic."""
 
@@ -326,72 +346,3 @@ class StepMismatch(RunError):
 
     def __str__(self) -> str:
         return f"step {self.step_id}: {self.detail}"
-
-
-class ClusterError(StellaratorError):
-    """A part of the cluster is gone or does not answer."""
-
-    code = "cluster_error"
-    retryable = True
-
-
-class LaneLost(ClusterError):
-    """The process that made a call died; whether the provider was reached is unknown."""
-
-    code = "lane_lost"
-
-    def __str__(self) -> str:
-        return "The process that made this call died before it answered."
-
-
-class CoordinatorLost(ClusterError):
-    """The process that ran a panel died and did not come back in time."""
-
-    code = "coordinator_lost"
-
-    def __str__(self) -> str:
-        return "The coordinator of this run died and did not come back in time."
-
-
-class ReplicaLost(ClusterError):
-    """The process that answered died in the middle of its answer."""
-
-    code = "replica_lost"
-
-    def __str__(self) -> str:
-        return "The process that answered died before it was done."
-
-
-class PublishFailed(ClusterError):
-    """A virtual model could not be brought up; what was active before it still is."""
-
-    code = "publish_failed"
-
-    def __init__(self, name: str, detail: str) -> None:
-        super().__init__(name, detail)
-        self.name = name
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"`{self.name}` could not be brought up: {self.detail}"
-
-
-class Overloaded(ClusterError):
-    """More requests are under way than a deployment takes."""
-
-    code = "overloaded"
-
-    def __str__(self) -> str:
-        return "Too many requests are under way for this model. Try again in a moment."
-
-
-class JournalUnavailable(ClusterError):
-    """The journal cannot be written or read."""
-
-    code = "journal_unavailable"
-
-
-class JournalRefused(ClusterError):
-    """An event that the journal cannot hold: trying again does not help."""
-
-    code = "journal_refused"

@@ -25,7 +25,9 @@ StepKind = Literal["main", "turn", "tool", "branch", "synthesis", "attempt"]
 class RunStarted:
     """A request was accepted.
 
-    `door` and `dropped` are the `RunRequest`'s; `workflow_version` is the publication's number, 0 without one.
+    What a later life of the run needs to go on is here: the fields of `RunRequest` under their own names, and for a run
+    that is `kept` the `workflow` as it was then. `driver` is the process that answers it (see `RunResumed`);
+    `workflow_version` is the publication's number, 0 without one.
     """
 
     id: str
@@ -40,7 +42,31 @@ class RunStarted:
     stream: bool = False
     door: dict[str, Any] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    panel: Literal["auto", "always", "never"] | None = None
+    panel_tool: str = ""
+    depth: int = 0
+    progress: bool = False
+    kept: bool = False
+    fingerprint: str = ""
+    driver: str = ""
+    workflow: dict[str, Any] = field(default_factory=dict)
     kind: Literal["run_started"] = "run_started"
+    v: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed:
+    """Another process, or the same in another life, goes on with a run that had not been answered.
+
+    Whatever ended the run before does not count any more. Appended by the journal itself when `driver` claims the run,
+    so that only one does.
+    """
+
+    id: str
+    run_id: str
+    at: float
+    driver: str
+    kind: Literal["run_resumed"] = "run_resumed"
     v: Literal[1] = 1
 
 
@@ -196,6 +222,7 @@ class AnswerWithdrawn:
 
 Event: TypeAlias = Annotated[
     RunStarted
+    | RunResumed
     | StepStarted
     | StepFinished
     | StepFailed

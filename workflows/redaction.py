@@ -18,7 +18,7 @@ def redacted(event: Event) -> Event:
     """The event without contents. Redacting twice is redacting once."""
     match event:
         case RunStarted():
-            return replace(event, request=_request(event.request), door={})
+            return replace(event, request=_request(event.request), door={}, fingerprint="", workflow={})
         case StepStarted():
             return replace(
                 event,

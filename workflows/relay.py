@@ -118,3 +118,18 @@ class Relay:
             return
         self._open_calls[index] = replace(before, arguments=before.arguments + delta.arguments)
         yield ToolCallDelta(index, arguments=delta.arguments)
+
+
+def retold(completion: Completion) -> Iterator[StreamItem]:
+    """An answer that is over, as a stream again: each part in one piece, then its end."""
+    for part in completion.message.parts:
+        match part:
+            case Text(text):
+                yield TextDelta(text)
+            case Reasoning(text, signature):
+                yield ReasoningDelta(text, signature)
+            case _:
+                continue
+    for index, call in enumerate(completion.message.tool_calls):
+        yield ToolCallDelta(index, call.id, call.name, call.arguments)
+    yield completion

@@ -21,6 +21,7 @@ from workflows.events import (
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunResumed,
     RunStarted,
     StepFinished,
 )
@@ -30,6 +31,7 @@ from workflows.track import CONTAINERS, ShownKind, StepNode, StepStatus, StepVie
 __all__ = [
     "CONTAINERS",
     "STRENGTH",
+    "Ending",
     "RunStatus",
     "RunSummary",
     "RunView",
@@ -37,6 +39,7 @@ __all__ = [
     "StepNode",
     "StepStatus",
     "StepView",
+    "ending",
     "finished_steps",
     "run_view",
     "summary_of",
@@ -47,7 +50,7 @@ RunStatus = Literal["running", "ok", "failed", "cancelled"]
 Ending: TypeAlias = RunFinished | RunFailed | RunCancelled
 
 STRENGTH: dict[RunStatus, int] = {"running": 0, "cancelled": 1, "failed": 2, "ok": 3}
-"""Which ending counts when a run has several, as after a resumption: the strongest; of equals the first."""
+"""Which ending counts when a run has several: the strongest; of equals the first. A resumption undoes all but `ok`."""
 
 _STATUS: dict[type[Ending], RunStatus] = {
     RunFinished: "ok",
@@ -67,6 +70,10 @@ class RunSummary:
         cost_usd: of all steps together; None when any call's price is unknown.
         panel: what became of the panel; None until the run is finished.
         error: why the run failed.
+        kept: whether it goes on without its client.
+        driver: the process that answers it, or did so last.
+        fingerprint: equal for requests that ask the same.
+        resumptions: how often it was gone on with after its process or its answer was lost.
     """
 
     run_id: str
@@ -81,6 +88,10 @@ class RunSummary:
     panel: PanelStatus | None = None
     error: Failure | None = None
     trace_id: str = ""
+    kept: bool = False
+    driver: str = ""
+    fingerprint: str = ""
+    resumptions: int = 0
 
     @property
     def seconds(self) -> float | None:
@@ -121,8 +132,8 @@ def run_view(events: Iterable[Event]) -> RunView:
     """Everything that the events say about their run."""
     known = _once(events)
     summary = summary_of(known)
-    start, ending = _start(known), _ending(known)
-    finished = ending if isinstance(ending, RunFinished) else None
+    start, end = _start(known), ending(known)
+    finished = end if isinstance(end, RunFinished) else None
     return RunView(
         **{each.name: getattr(summary, each.name) for each in fields(summary)},
         request=start.request if start else None,
@@ -131,10 +142,10 @@ def run_view(events: Iterable[Event]) -> RunView:
         finish_reason=finished.finish_reason if finished else "",
         usage=finished.usage if finished else Usage(),
         total_usage=finished.total_usage if finished else spent(known)[0],
-        reason=ending.reason if isinstance(ending, RunCancelled) else "",
+        reason=end.reason if isinstance(end, RunCancelled) else "",
         workflow_hash=start.workflow_hash if start else "",
         workflow_version=start.workflow_version if start else 0,
-        steps=track(known, over=ending is not None, answered=finished is not None),
+        steps=track(known, over=end is not None, answered=finished is not None),
     )
 
 
@@ -144,23 +155,40 @@ def summary_of(events: Iterable[Event]) -> RunSummary:
     A finished run says itself what it took; of any other it is the sum of what its steps used so far.
     """
     known = _once(events)
-    start, ending = _start(known), _ending(known)
-    finished = ending if isinstance(ending, RunFinished) else None
+    start, end = _start(known), ending(known)
+    finished = end if isinstance(end, RunFinished) else None
     used, cost = (finished.total_usage, finished.cost_usd) if finished else spent(known)
+    starts = [event for event in known if isinstance(event, RunStarted)]
+    resumed = [event for event in known if isinstance(event, RunResumed)]
     return RunSummary(
         run_id=known[0].run_id if known else "",
         virtual_model=start.virtual_model if start else "",
         protocol=start.protocol if start else "",
-        status=_STATUS[type(ending)] if ending else "running",
+        status=_STATUS[type(end)] if end else "running",
         started_at=min((event.at for event in known), default=0.0),
-        ended_at=ending.at if ending else None,
+        ended_at=end.at if end else None,
         input_tokens=used.input_tokens,
         output_tokens=used.output_tokens,
         cost_usd=cost,
         panel=finished.panel if finished else None,
-        error=ending.failure if isinstance(ending, RunFailed) else None,
+        error=end.failure if isinstance(end, RunFailed) else None,
         trace_id=start.trace_id if start else "",
+        kept=any(each.kept for each in starts),
+        driver=resumed[-1].driver if resumed else next((each.driver for each in starts if each.driver), ""),
+        fingerprint=next((each.fingerprint for each in starts if each.fingerprint), ""),
+        resumptions=len(resumed),
     )
+
+
+def ending(events: Iterable[Event]) -> Ending | None:
+    """What ended the run, whose events come in their order; None while it is under way."""
+    found: Ending | None = None
+    for event in events:
+        if isinstance(event, RunResumed) and not isinstance(found, RunFinished):
+            found = None
+        if isinstance(event, ENDINGS) and _strength(event) > _strength(found):
+            found = event
+    return found
 
 
 def finished_steps(events: Iterable[Event]) -> dict[str, StepFinished]:
@@ -238,6 +266,5 @@ def _start(events: Sequence[Event]) -> RunStarted | None:
     return next((event for event in events if isinstance(event, RunStarted)), None)
 
 
-def _ending(events: Sequence[Event]) -> Ending | None:
-    endings = (event for event in events if isinstance(event, ENDINGS))
-    return max(endings, key=lambda ending: STRENGTH[_STATUS[type(ending)]], default=None)
+def _strength(ending: Ending | None) -> int:
+    return STRENGTH[_STATUS[type(ending)] if ending else "running"]

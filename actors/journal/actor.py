@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from time import time
 from typing import TYPE_CHECKING
 
-from actors.journal.store import PAGE, Recorded, RunQuery
+from actors.journal.store import PAGE, Claim, Recorded, Retake, RunQuery
 from actors.journal.writer import JournalHealth, JournalWriter
 from cluster import metrics, observability
 from cluster.instruments import JOURNAL_COMMIT, JOURNAL_EVENTS, JOURNAL_WAITING
@@ -20,6 +21,10 @@ from workflows.replay import RunSummary
 
 if TYPE_CHECKING:
     from actors.journal.sql import SqlStore
+
+SILENCE_SECONDS = 60.0
+"""After how long a silence a driver is taken for dead; drivers speak every `HEARTBEAT_SECONDS`."""
+HEARTBEAT_SECONDS = 10.0
 
 
 class JournalActor:
@@ -32,10 +37,11 @@ class JournalActor:
     def __init__(self, url: str, capture_content: bool) -> None:
         observability.setup("journal")
         # By name and late: only this actor's process pays for SQLAlchemy, 0.7 s of the start of every other one.
-        store: SqlStore = importlib.import_module("actors.journal.sql").store_at(url)
-        self._publications = store.publications
-        self._writer = JournalWriter(store, on_transaction=_measure)
+        self._store: SqlStore = importlib.import_module("actors.journal.sql").store_at(url)
+        self._publications = self._store.publications
+        self._writer = JournalWriter(self._store, on_transaction=_measure)
         metrics.watch(JOURNAL_WAITING, lambda: self._writer.health().waiting, {})
+        self._swept_at = 0.0
         self._kept: Callable[[Event], Event] = _whole if capture_content else redacted
 
     async def append(self, events: Sequence[Event], durable: bool = True) -> None:
@@ -73,6 +79,38 @@ class JournalActor:
     async def histories(self, virtual_model: str | None = None) -> tuple[History, ...]:
         """What was published, under every name or under that one."""
         return await self._writer.read(self._publications.histories, virtual_model)
+
+    async def alive(self, driver: str) -> None:
+        """A driver lives. Now and then runs that were lost with theirs are closed on this occasion."""
+        now = time()
+        await self._writer.change(self._store.seen, driver, now)
+        if now - self._swept_at > SILENCE_SECONDS / 3:
+            self._swept_at = now
+            await self._writer.decide(self._store.close_lost, now - SILENCE_SECONDS, now)
+
+    async def bury(self, prefix: str, but: str) -> None:
+        """All drivers with such names are dead for certain, but those that begin with `but`: close what they lost."""
+        now = time()
+        await self._writer.change(self._store.forget, prefix, but)
+        await self._writer.decide(self._store.close_lost, now, now)
+
+    async def claim(self, driver: str, own: bool, limit: int) -> tuple[str, ...]:
+        """Give a driver kept runs whose drivers are dead; see `custody.Claim`."""
+        now = time()
+        wish = Claim(driver=driver, silent_since=now - SILENCE_SECONDS, at=now, own=own, limit=limit)
+        return await self._writer.decide(self._store.claim, wish)
+
+    async def end(self, drivers_prefix: str, reason: str) -> tuple[str, ...]:
+        """End the runs that nobody keeps and that drivers with such names answer."""
+        return await self._writer.decide(self._store.end, drivers_prefix, reason, time())
+
+    async def reopen(self, run_id: str, driver: str) -> bool:
+        """Whether a kept run that had ended without an answer is the driver's now."""
+        return bool(await self._writer.decide(self._store.reopen, run_id, driver, time()))
+
+    async def retake(self, wish: Retake) -> tuple[RunSummary | None, bool]:
+        """The latest run that was asked the same, and whether it was given to `wish.driver` now."""
+        return await self._writer.change(self._store.retake, wish)
 
     async def health(self) -> JournalHealth:
         """How the journal is doing; answers also while the database does not."""

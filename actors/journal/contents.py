@@ -109,9 +109,8 @@ def _parts(value: Mapping[str, Any]) -> Iterator[Path]:
         yield ("door",)
     if hidden := value.get("hidden"):
         yield from (("hidden", "turns", index) for index in range(len(hidden["turns"])))
-    yield from (
-        (name,) for name in ("request", "call", "completion", "result", "detail", "answer") if name in value
-    )
+    whole = ("request", "call", "completion", "result", "detail", "answer", "workflow")
+    yield from ((name,) for name in whole if name in value)
 
 
 def _text(value: object) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, Select, case, select
+from sqlalchemy import ColumnElement, Engine, Row, Select, and_, case, or_, select
 
 from actors.journal import dialects
 from actors.journal.store import RunQuery
@@ -20,7 +20,7 @@ from workflows.errors import Failure
 from workflows.events import Event
 from workflows.replay import STRENGTH, RunSummary, summary_of
 
-_FROM_START = ("virtual_model", "protocol", "trace_id")
+_FROM_START = ("virtual_model", "protocol", "trace_id", "fingerprint")
 _FROM_ENDING = ("status", "ended_at", "panel", "error_code", "error")
 _SUMS = ("input_tokens", "output_tokens", "cost_usd")
 
@@ -36,12 +36,13 @@ def rows(events: Iterable[Event]) -> list[dict[str, Any]]:
 def merge(engine: Engine) -> dialects.Upsert:
     """The statement that merges `rows` into the list.
 
-    A start fills what is empty; the stronger ending wins; what was used adds up (and is NULL, unknown, as soon as
-    one part is) until the run's finish says it all.
+    A start fills what is empty; the stronger ending wins, unless a resumption undid the one before; what was used adds
+    up (and is NULL, unknown, as soon as one part is) until the run's finish says it all.
     """
     statement = dialects.upsert(engine, runs)
     new, old = statement.excluded, runs.c
-    stronger = _strength(new["status"]) > _strength(old["status"])
+    undone = and_(new["resumptions"] > 0, old["status"] != "ok")
+    stronger = or_(undone, _strength(new["status"]) > _strength(old["status"]))
     changes: dict[str, ColumnElement[Any]] = {
         "started_at": case(
             (new["started_at"] < old["started_at"], new["started_at"]), else_=old["started_at"]
@@ -49,6 +50,11 @@ def merge(engine: Engine) -> dialects.Upsert:
     }
     for name in _FROM_START:
         changes[name] = case((old[name] != "", old[name]), else_=new[name])
+    changes["kept"] = or_(old["kept"], new["kept"])
+    changes["driver"] = case(
+        (or_(new["resumptions"] > 0, old["driver"] == ""), new["driver"]), else_=old["driver"]
+    )
+    changes["resumptions"] = old["resumptions"] + new["resumptions"]
     for name in _FROM_ENDING:
         changes[name] = case((stronger, new[name]), else_=old[name])
     for name in _SUMS:
@@ -67,6 +73,8 @@ def listing(query: RunQuery) -> Select[Any]:
         statement = statement.where(runs.c.virtual_model == query.virtual_model)
     if query.status is not None:
         statement = statement.where(runs.c.status == query.status)
+    if query.kept:
+        statement = statement.where(runs.c.kept)
     if query.since is not None:
         statement = statement.where(runs.c.started_at >= query.since)
     if query.before is not None:
@@ -90,6 +98,10 @@ def summary(row: Row[Any]) -> RunSummary:
         panel=row.panel,
         error=Failure(**json.loads(row.error)) if row.error else None,
         trace_id=row.trace_id,
+        kept=row.kept,
+        driver=row.driver,
+        fingerprint=row.fingerprint,
+        resumptions=row.resumptions,
     )
 
 
@@ -108,6 +120,10 @@ def _row(summary: RunSummary) -> dict[str, Any]:
         "error_code": summary.error.code if summary.error else None,
         "error": json.dumps(asdict(summary.error)) if summary.error else None,
         "trace_id": summary.trace_id,
+        "kept": summary.kept,
+        "driver": summary.driver,
+        "fingerprint": summary.fingerprint,
+        "resumptions": summary.resumptions,
     }
 
 

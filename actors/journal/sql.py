@@ -15,10 +15,10 @@ from typing import Literal, TypeVar
 from sqlalchemy import URL, Column, Connection, Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from actors.journal import dialects, projection, schema
+from actors.journal import custody, dialects, projection, schema
 from actors.journal.contents import Packed, compressed, decompressed, pack, references, unpack
 from actors.journal.publications import SqlPublications
-from actors.journal.store import PAGE, Recorded, RunQuery
+from actors.journal.store import PAGE, Claim, Recorded, Retake, RunQuery
 from actors.journal.tables import contents, events, runs
 from workflows.events import Event, RunFinished
 from workflows.replay import RunSummary
@@ -129,6 +129,39 @@ class SqlStore:
                 with self._writer.begin() as connection:
                     self._insert(connection, _unknown(connection, packed))
 
+    def seen(self, driver: str, at: float) -> None:
+        """A driver lives; see `JournalStore`."""
+        with dialects.translated(), self._writer.begin() as connection:
+            custody.seen(connection, self._writer, driver, at)
+
+    def forget(self, prefix: str, but: str) -> None:
+        """Drivers are dead; see `JournalStore`."""
+        with dialects.translated(), self._writer.begin() as connection:
+            custody.forget(connection, prefix, but)
+
+    def claim(self, claim: Claim) -> tuple[str, ...]:
+        """Take the orphans that are kept; see `JournalStore`."""
+        return self._decided(lambda connection: custody.claimed(connection, claim))
+
+    def close_lost(self, silent_since: float, at: float) -> tuple[str, ...]:
+        """End the orphans that nobody keeps; see `JournalStore`."""
+        return self._decided(lambda connection: custody.closed(connection, silent_since, at))
+
+    def end(self, drivers_prefix: str, reason: str, at: float) -> tuple[str, ...]:
+        """End what these drivers answer; see `JournalStore`."""
+        return self._decided(lambda connection: custody.ended(connection, drivers_prefix, reason, at))
+
+    def reopen(self, run_id: str, driver: str, at: float) -> tuple[str, ...]:
+        """Go on with a kept run that ended without an answer; see `JournalStore`."""
+        return self._decided(lambda connection: custody.reopened(connection, run_id, driver, at))
+
+    def retake(self, wish: Retake) -> tuple[RunSummary | None, bool]:
+        """Take a run that ended without an answer; see `JournalStore`."""
+        with dialects.translated(), self._writer.begin() as connection:
+            row, taken = custody.retaken(connection, wish)
+            self._add(connection, {event.id: pack(event) for event in taken})
+        return projection.summary(row) if row is not None else None, bool(taken)
+
     def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
         """The run's events behind the place `after`; see `JournalStore`."""
         statement = (
@@ -170,6 +203,17 @@ class SqlStore:
         """Give up every connection."""
         self._reader.dispose()
         self._writer.dispose()
+
+    def _decided(self, decide: Callable[[Connection], list[Event]]) -> tuple[str, ...]:
+        """Store what `decide` decides, in the same transaction; return the runs that it is about."""
+        with dialects.translated(), self._writer.begin() as connection:
+            decided = decide(connection)
+            self._add(connection, {event.id: pack(event) for event in decided})
+        return tuple(event.run_id for event in decided)
+
+    def _add(self, connection: Connection, packed: Mapping[str, Packed]) -> None:
+        """Store the events that are not there yet."""
+        self._insert(connection, _unknown(connection, packed))
 
     def _insert(self, connection: Connection, new: Sequence[Packed]) -> None:
         parts = {digest: part for item in new for digest, part in item.contents.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -16,9 +17,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The revision of `migrations` that these tables are; revisions count upwards, so the greater one is the newer."""
 
 metadata = MetaData()
@@ -45,11 +47,25 @@ runs = Table(
     # JSON text of a `Failure`.
     Column("error", Text),
     Column("trace_id", String, nullable=False),
+    Column("kept", Boolean, nullable=False, server_default=false()),
+    Column("driver", String, nullable=False, server_default=""),
+    Column("fingerprint", String, nullable=False, server_default=""),
+    Column("resumptions", Integer, nullable=False, server_default="0"),
     Index("runs_by_model", "virtual_model", "number"),
     Index("runs_by_status", "status", "number"),
+    Index("runs_by_fingerprint", "fingerprint", "number"),
     sqlite_autoincrement=True,
 )
 """One row for each run, a projection of its events (`workflows.replay.summary_of`), kept in their transaction."""
+
+drivers = Table(
+    "drivers",
+    metadata,
+    Column("id", String, primary_key=True),
+    # Unix time in seconds.
+    Column("seen_at", Double, nullable=False),
+)
+"""Processes that answer runs, each with the time when it last said that it lives."""
 
 events = Table(
     "events",

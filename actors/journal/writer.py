@@ -176,6 +176,14 @@ class JournalWriter:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._writing, lambda: change(*args, **kwargs))
 
+    async def decide(
+        self, change: Callable[P, tuple[str, ...]], *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[str, ...]:
+        """The same for a change that stores events; it comes to their runs, and who waits for those is woken."""
+        run_ids = await self.change(change, *args, **kwargs)
+        self._wake(run_ids)
+        return run_ids
+
     def health(self) -> JournalHealth:
         """How this writer is doing."""
         return JournalHealth(

@@ -17,7 +17,8 @@ from contextlib import suppress
 from contextvars import Context
 from itertools import chain, repeat
 
-from actors.journal.store import Recorded, RunQuery
+from actors.journal.actor import HEARTBEAT_SECONDS
+from actors.journal.store import Recorded, Retake, RunQuery
 from actors.runs.errors import translated
 from actors.runs.handles import Handle
 from workflows.errors import JournalRefused, JournalUnavailable, StellaratorError
@@ -39,10 +40,12 @@ WAIT_SECONDS = 60.0
 
 
 class RemoteJournal:
-    """The journal actor's typed face."""
+    """The journal actor's typed face. `driver` names this process, if it answers runs."""
 
-    def __init__(self, actor: Handle) -> None:
+    def __init__(self, actor: Handle, driver: str = "") -> None:
         self._actor = actor
+        self.driver = driver
+        self._heart: asyncio.Task[None] | None = None
         self._waiting: list[Event] = []
         self._safe: list[asyncio.Future[None]] = []
         self._urgent = asyncio.Event()
@@ -82,6 +85,46 @@ class RemoteJournal:
         await self.flush()
         async with translated(JournalUnavailable):
             await self._actor.close.remote()
+
+    def beat(self) -> None:
+        """Begin to say that this driver lives, and go on with it as long as the process lasts."""
+        if self._heart is None or self._heart.done():
+            loop = asyncio.get_running_loop()
+            self._heart = loop.create_task(self._say_that_it_lives(), context=Context())
+
+    async def bury(self, prefix: str, but: str) -> None:
+        """Drivers with such names are dead for certain, but those that begin with `but`: close what they lost."""
+        async with translated(JournalUnavailable):
+            await self._actor.bury.remote(prefix, but)
+
+    async def claim(self, *, own: bool, limit: int) -> tuple[str, ...]:
+        """Get kept runs that nobody drives any more, for this driver; `own`: also those of its earlier lives."""
+        async with translated(JournalUnavailable):
+            found: tuple[str, ...] = await self._actor.claim.remote(self.driver, own, limit)
+            return found
+
+    async def end(self, drivers_prefix: str, reason: str) -> None:
+        """Close the runs that nobody keeps and that drivers with such names answer."""
+        async with translated(JournalUnavailable):
+            await self._actor.end.remote(drivers_prefix, reason)
+
+    async def reopen(self, run_id: str) -> bool:
+        """Whether a kept run that had ended without an answer is this driver's now."""
+        async with translated(JournalUnavailable):
+            taken: bool = await self._actor.reopen.remote(run_id, self.driver)
+            return taken
+
+    async def retake(self, wish: Retake) -> tuple[RunSummary | None, bool]:
+        """The latest run that was asked the same, and whether it is `wish.driver`'s now."""
+        async with translated(JournalUnavailable):
+            found: tuple[RunSummary | None, bool] = await self._actor.retake.remote(wish)
+            return found
+
+    async def summary(self, run_id: str) -> RunSummary | None:
+        """One run's line in the list; None for an unknown run."""
+        async with translated(JournalUnavailable):
+            found: RunSummary | None = await self._actor.summary.remote(run_id)
+            return found
 
     async def events(self, run_id: str) -> tuple[Event, ...]:
         """Everything that is known of a run; waits for a journal that is away, as resumed runs depend on it."""
@@ -131,6 +174,14 @@ class RemoteJournal:
         async with translated(JournalUnavailable):
             found: tuple[History, ...] = await self._actor.histories.remote(virtual_model)
             return found
+
+    async def _say_that_it_lives(self) -> None:
+        while True:
+            # A journal that is away does not hear others either.
+            with suppress(StellaratorError):
+                async with translated(JournalUnavailable):
+                    await self._actor.alive.remote(self.driver)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _send_all(self) -> None:
         with suppress(TimeoutError):

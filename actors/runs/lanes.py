@@ -125,7 +125,7 @@ class RemoteLanes:
         self._in_flight[name] = self._in_flight.get(name, 0) + 1
         return OnLane(lanes[name], order, lambda lost: self._land(name, lost=lost))
 
-    async def rejoin(self, run_id: str) -> None:
+    async def rejoin(self, run_id: str) -> frozenset[str]:
         """Learn which lanes hold calls of a run from before a restart, so that they are joined there."""
         lanes = {**await self._list("light", create=False), **await self._list("litellm", create=False)}
 
@@ -137,6 +137,7 @@ class RemoteLanes:
                         self._homes[run_id, step_id] = name
 
         await asyncio.gather(*(ask(name, lane) for name, lane in lanes.items()))
+        return frozenset(step_id for run, step_id in self._homes if run == run_id)
 
     def renew(self, run_ids: tuple[str, ...], lease: float) -> None:
         """Keep these runs' calls alive."""

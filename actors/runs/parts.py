@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ray
@@ -18,22 +19,29 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from actors.coordinator import Coordinator, Parts
 from actors.credits import Credits
 from actors.journal.actor import JournalActor
+from actors.journal.store import RunQuery
+from actors.keeper import Keeper
+from actors.keeper import Parts as KeeperParts
 from actors.lane import Lane
+from actors.models.factory import ModelFactory
 from actors.publisher import Apps, Publisher, PublisherParts
 from actors.runs.credits import RemoteCredits
 from actors.runs.embedded import embedded_url
 from actors.runs.handles import Handle
 from actors.runs.journal import RemoteJournal
+from actors.runs.keepers import RemoteKeepers
 from actors.runs.lanes import RemoteLanes
-from actors.runs.panels import RemotePanels
+from actors.runs.panels import RemotePanels, shard
 from actors.runs.publisher import RemotePublisher
+from actors.runs.session import is_restarted, named_driver, new_driver, open_session
 from actors.supervisor import LaneKind, Node, Supervisor
 from cluster import roles
-from cluster.settings import Settings
+from cluster.settings import Settings, secret
 
 _journal: Any = ray.remote(JournalActor)
 _supervisor: Any = ray.remote(Supervisor)
 _coordinator: Any = ray.remote(Coordinator)
+_keeper: Any = ray.remote(Keeper)
 _credits: Any = ray.remote(Credits)
 _lane: Any = ray.remote(Lane)
 _publisher: Any = ray.remote(Publisher)
@@ -45,15 +53,14 @@ class Cluster:
 
     journal: RemoteJournal
     panels: RemotePanels
+    keepers: RemoteKeepers
     crediting: RemoteCredits
 
 
 def connect() -> Cluster:
     """Find the parts of this cluster, starting those that are missing. Needs a connected Ray."""
     _supervisor_actor()
-    shards = [_coordinator_actor(number) for number in range(_coordinators())]
-    crediting = _credits.options(**roles.CREDITS.options(get_if_exists=True)).remote(_remote_journal)
-    return Cluster(_remote_journal(), RemotePanels(shards), RemoteCredits(crediting))
+    return _cluster(new_driver())
 
 
 def publisher(apps: Callable[[], Apps]) -> RemotePublisher:
@@ -66,12 +73,20 @@ def publisher(apps: Callable[[], Apps]) -> RemotePublisher:
     return RemotePublisher(_publisher.options(**options).remote(connected))
 
 
-async def ready() -> None:
-    """Return when every part answers, so that the first request does not wait for processes to start."""
+async def ready(seat: str = "") -> None:
+    """Return when every part answers, so that the first request does not wait for processes to start.
+
+    What earlier sessions of the same `seat` (see `session.open_session`) left is closed, or gone on with.
+    """
+    session = open_session(seat)
     cluster = connect()
+    if seat:
+        await cluster.journal.bury(f"{seat}.", session)
     await cluster.journal.flush()
     await _supervisor_actor().lanes.remote("light")
     await cluster.panels.ready()
+    if await cluster.journal.runs(RunQuery(status="running", kept=True, limit=1)):
+        _keeper_actor(0)
 
 
 async def flush() -> None:
@@ -80,8 +95,12 @@ async def flush() -> None:
 
 
 async def close() -> None:
-    """Have every part send what it holds and stop, before the processes of this Ray are ended."""
+    """Have every part send what it holds and stop, before the processes of this Ray are ended.
+
+    Runs that are under way are recorded as stopped; kept ones wait for the next session.
+    """
     cluster = connect()
+    await asyncio.gather(*(keeper.close.remote() for keeper in _keepers()), return_exceptions=True)
     lanes = await _supervisor_actor().lanes.remote("light", create=False)
     lanes |= await _supervisor_actor().lanes.remote("litellm", create=False)
     await asyncio.gather(
@@ -90,15 +109,23 @@ async def close() -> None:
         *(lane.close.remote() for lane in lanes.values()),
         return_exceptions=True,
     )
+    await cluster.journal.end(f"{open_session()}/", "shutdown")
     await cluster.journal.close()
 
 
-def _remote_journal() -> RemoteJournal:
+def _cluster(driver: str) -> Cluster:
+    shards = [_coordinator_actor(number) for number in range(_coordinators())]
+    crediting = _credits.options(**roles.CREDITS.options(get_if_exists=True)).remote(_remote_journal)
+    journal = _remote_journal(driver)
+    keepers = RemoteKeepers(_keeper_actor, journal, lambda run_id: shard(run_id, len(shards)))
+    return Cluster(journal, RemotePanels(shards), keepers, RemoteCredits(crediting))
+
+
+def _remote_journal(driver: str = "") -> RemoteJournal:
     settings = Settings.from_env()
     options = roles.JOURNAL.options(get_if_exists=True)
-    return RemoteJournal(
-        _journal.options(**options).remote(settings.database_url, settings.capture_content == "full")
-    )
+    actor = _journal.options(**options).remote(settings.database_url, settings.capture_content == "full")
+    return RemoteJournal(actor, driver)
 
 
 def _supervisor_actor() -> Handle:
@@ -111,6 +138,28 @@ def _coordinator_actor(number: int) -> Handle:
     return _coordinator.options(**options).remote(_coordinator_parts)
 
 
+def _keeper_actor(number: int) -> Handle:
+    options = roles.KEEPER.options(number, get_if_exists=True)
+    return _keeper.options(**options).remote(partial(_keeper_parts, number))
+
+
+def _keeper_parts(number: int) -> KeeperParts:
+    """What a keeper works with; called in its own process. Its name as a driver outlives the process."""
+    cluster = _cluster(named_driver(f"{roles.KEEPER.name}-{number}"))
+    models = ModelFactory(secrets=secret, embedded_url=embedded_url)
+    return KeeperParts(cluster.journal, cluster.panels, cluster.crediting, models)
+
+
+def _keepers() -> tuple[Handle, ...]:
+    """Those that have been started."""
+    named: list[dict[str, str]] = ray.util.list_named_actors(all_namespaces=True)
+    return tuple(
+        ray.get_actor(actor["name"], namespace=roles.NAMESPACE)
+        for actor in named
+        if actor["namespace"] == roles.NAMESPACE and roles.KEEPER.owns(actor["name"])
+    )
+
+
 def _coordinators() -> int:
     """One coordinator for every four cores of the cluster, at most eight."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no types here
@@ -119,8 +168,7 @@ def _coordinators() -> int:
 
 def _coordinator_parts() -> Parts:
     """What a coordinator works with; called in its own process."""
-    restarted = ray.get_runtime_context().was_current_actor_reconstructed
-    return Parts(_remote_journal(), RemoteLanes(_supervisor_actor()), restarted)
+    return Parts(_remote_journal(), RemoteLanes(_supervisor_actor()), is_restarted())
 
 
 async def _nodes() -> tuple[Node, ...]:

@@ -97,8 +97,18 @@ async def test_cancelling_the_caller_stops_the_call() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    outcome = await flights.join(order())
-    assert isinstance(outcome, Cancelled)
+    assert not len(flights)
+
+
+async def test_a_call_that_was_given_up_is_made_again_for_whoever_wants_it() -> None:
+    calls = Calls()
+    flights = Flights(calls.perform)
+    (task,) = await under_way(calls, flights, order())
+    task.cancel()
+    (again,) = await under_way(calls, flights, order())
+    calls.land.set()
+    assert isinstance(await again, Answered)
+    assert len(calls.made) == 2
 
 
 async def test_a_call_that_nobody_renews_ends_with_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:

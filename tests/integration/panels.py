@@ -33,6 +33,7 @@ def rules() -> list[dict[str, Any]]:
             "tool_calls": [{"name": "look", "arguments": {"task": "What animal?", "images": ["image 1"]}}],
         },
         {"match": {"model": "eyes"}, "answer": "A cat."},
+        {"match": {"model": "dreamy", "has_result": True}, "answer": ANSWER, "delay": 4.0},
         {"match": {"has_result": True, "contains": "gave no answer"}, "answer": ALONE, "chunks": 3},
         {"match": {"has_result": True}, "answer": ANSWER, "chunks": 4},
         {
@@ -162,6 +163,7 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("thoughtful", "thoughtful", "thoughtful"),
         {"collect": {"quorum": 3, "timeout": "40s", "deadline": "60s"}},
     ),
+    "dreamy-answer": (("fast", "fast", "fast"), {"collect": {"quorum": 3}, "main": "dreamy"}),
     "first-busy": (("busy", "fast", "fast"), {"collect": {"quorum": 3}}),
     "first-swamped": (("swamped", "fast", "fast"), {"collect": {"quorum": 3}}),
     "refused-first": (

@@ -129,6 +129,15 @@ class ScriptedHost:
             if not complete:
                 self.closed.set()
 
+    async def keep(self, run: RunRequest) -> None:
+        raise NotImplementedError
+
+    def follow(self, run_id: str) -> AsyncGenerator[AnswerEvent, None]:
+        raise NotImplementedError
+
+    async def stop(self, run_id: str) -> None:
+        raise NotImplementedError
+
 
 class _Server(uvicorn.Server):
     """Says when it listens."""
@@ -179,6 +188,10 @@ class ScriptedRecords:
     async def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
         self.queries.append(query)
         return (summary_of(self._events),) if self._events else ()
+
+    async def summary(self, run_id: str) -> RunSummary | None:
+        events = await self.events(run_id)
+        return summary_of(events) if events else None
 
     async def events(self, run_id: str) -> tuple[Event, ...]:
         return tuple(item.event for item in self._behind(run_id, 0))

@@ -14,6 +14,7 @@ from workflows.events import (
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunResumed,
     RunStarted,
     StepCancelled,
     StepFailed,
@@ -282,7 +283,12 @@ events: st.SearchStrategy[Event] = (
         workflow_hash=names,
         trace_id=names,
         stream=st.booleans(),
+        kept=st.booleans(),
+        fingerprint=names,
+        driver=names,
+        workflow=json_objects,
     )
+    | valued(RunResumed, **headed, driver=names)
     | valued(
         StepStarted,
         **stepped,

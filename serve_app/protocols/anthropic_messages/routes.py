@@ -11,9 +11,10 @@ from starlette.responses import Response
 from actors.models.estimate import estimate
 from serve_app.bodies import Json
 from serve_app.errors import AnthropicErrorEnvelope, error_body, fault_of
-from serve_app.hosting import Host, Limits
+from serve_app.hosting import Host, Limits, Records
 from serve_app.ids import new_run_id
 from serve_app.late import LateAnswer
+from serve_app.protocols.admission import admitted
 from serve_app.protocols.answers import answer_headers, succeeding, whole
 from serve_app.protocols.anthropic_messages import wire
 from serve_app.protocols.anthropic_messages.stream import MessageEncoder, error_event
@@ -29,8 +30,8 @@ from workflows.answer import RunRequest
 from workflows.messages import ChatRequest, Message, Usage
 
 
-def messages_router(host: Host, limits: Limits) -> APIRouter:
-    """The routes of Anthropic Messages in front of `host`."""
+def messages_router(host: Host, records: Records, limits: Limits) -> APIRouter:
+    """The routes of Anthropic Messages in front of `host` and `records`."""
     router = APIRouter(
         tags=["Anthropic Messages"],
         responses={"4XX": {"model": AnthropicErrorEnvelope}, "5XX": {"model": AnthropicErrorEnvelope}},
@@ -45,7 +46,7 @@ def messages_router(host: Host, limits: Limits) -> APIRouter:
         """Ask a virtual model; the answer comes whole, or as server-sent events when `stream` is true."""
         mounted = host.workflow(body.model).mounted
         run = run_request(body, controls_of(request.headers, progress=limits.progress), mounted, new_run_id())
-        request.state.run_id = run.run_id
+        run = await admitted(records, run, request)
         thinking = shows_thinking(body)
         if not run.stream:
             return _whole(host, run, request, limits, thinking=thinking)

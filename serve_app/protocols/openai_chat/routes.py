@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from serve_app.bodies import Json
 from serve_app.errors import error_body, fault_of
-from serve_app.hosting import Host, Limits
+from serve_app.hosting import Host, Limits, Records
 from serve_app.ids import new_run_id
 from serve_app.late import LateAnswer
+from serve_app.protocols.admission import admitted
 from serve_app.protocols.answers import answer_headers, succeeding, whole
 from serve_app.protocols.controls import controls_of
 from serve_app.protocols.openai_chat import wire
@@ -23,8 +24,8 @@ from serve_app.sse import EventStream
 from workflows.answer import RunRequest
 
 
-def chat_router(host: Host, limits: Limits) -> APIRouter:
-    """The routes of Chat Completions in front of `host`."""
+def chat_router(host: Host, records: Records, limits: Limits) -> APIRouter:
+    """The routes of Chat Completions in front of `host` and `records`."""
     router = APIRouter(tags=["Chat Completions"])
 
     @router.post(
@@ -36,7 +37,7 @@ def chat_router(host: Host, limits: Limits) -> APIRouter:
         """Ask a virtual model; the answer comes whole, or as server-sent events when `stream` is true."""
         mounted = host.workflow(body.model).mounted
         run = run_request(body, controls_of(request.headers, progress=limits.progress), mounted, new_run_id())
-        request.state.run_id = run.run_id
+        run = await admitted(records, run, request)
         if not run.stream:
             return _whole(host, run, request, limits)
         include_usage = bool(body.stream_options and body.stream_options.include_usage)

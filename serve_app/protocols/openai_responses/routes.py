@@ -13,10 +13,12 @@ from serve_app.errors import error_body, fault_of
 from serve_app.hosting import Host, Limits, Records
 from serve_app.ids import new_run_id
 from serve_app.late import LateAnswer
+from serve_app.protocols.admission import admitted
 from serve_app.protocols.answers import answer_headers, succeeding
 from serve_app.protocols.controls import Controls, controls_of
 from serve_app.protocols.openai_responses import wire, wire_out
 from serve_app.protocols.openai_responses.answering import PATH, encoded, encoder_for
+from serve_app.protocols.openai_responses.background import begun_in_background
 from serve_app.protocols.openai_responses.stored import conversation
 from serve_app.protocols.openai_responses.stored_routes import stored_router
 from serve_app.protocols.openai_responses.stream import ResponseEncoder
@@ -44,8 +46,10 @@ def responses_router(host: Host, records: Records, limits: Limits) -> APIRouter:
         run = run_request(
             body, understood, controls_of(request.headers, progress=limits.progress), mounted, new_run_id()
         )
-        request.state.run_id = run.run_id
+        run = await admitted(records, run, request)
         encoder = encoder_for(body, understood, run)
+        if body.background:
+            return await begun_in_background(host, run, encoder, request, limits)
         if not run.stream:
             return _whole(host, run, encoder, request, limits)
         return EventStream(
@@ -78,7 +82,7 @@ def responses_router(host: Host, records: Records, limits: Limits) -> APIRouter:
         request.state.run_id = run.run_id
         return _compacted(host, run, encoder_for(body, understood, run), request, limits)
 
-    router.include_router(stored_router(records))
+    router.include_router(stored_router(host, records, limits))
     return router
 
 

@@ -8,9 +8,9 @@ journal keeps no contents.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -21,20 +21,11 @@ from serve_app.protocols.openai_responses.body import begun, run_id_of
 from serve_app.protocols.openai_responses.items import PROTOCOL, is_progress
 from serve_app.protocols.openai_responses.stream import ResponseEncoder
 from serve_app.protocols.openai_responses.translate import asked, form_of, input_items
-from workflows.answer import AnswerFinished
+from workflows.answer import AnswerFailed
 from workflows.errors import RequestInvalid, ResponseNotFound
-from workflows.events import (
-    AnswerWithdrawn,
-    Event,
-    RunCancelled,
-    RunFailed,
-    RunFinished,
-    RunStarted,
-    StepFinished,
-    StepStarted,
-)
-from workflows.messages import Delta, Message, Reasoning, ReasoningDelta, Text, TextDelta, ToolCallDelta
-from workflows.relay import Relay
+from workflows.events import AnswerWithdrawn, Event, RunStarted, StepStarted
+from workflows.replay import ending
+from workflows.retelling import told_again
 
 _items: TypeAdapter[list[wire.Item]] = TypeAdapter(list[wire.Item])
 
@@ -47,20 +38,45 @@ class Stored:
     items: list[wire.Item]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the journal has of a stored response: all events of its run, and the request as it was."""
+
+    events: Sequence[Event]
+    start: RunStarted
+    body: wire.ResponseRequest
+    items: list[wire.Item]
+
+    def encoder(self, clock: Callable[[], float], after: int = -1) -> ResponseEncoder:
+        """What tells its stream again, from behind the event of that number on."""
+        response = begun(self.body, self.start.run_id, int(self.start.at))
+        form = form_of(self.body, asked(self.body, self.items))
+        return ResponseEncoder(response, self.start.run_id, form, clock, after)
+
+
 async def stored(records: Records, id_: str) -> Stored:
     """The response with that id.
 
     Raises:
         ResponseNotFound: there is none.
     """
+    found = await _find(records, id_)
+    return Stored(_response(found), found.items)
+
+
+async def stream_encoder(records: Records, id_: str, after: int) -> ResponseEncoder:
+    """What tells the stream of that response from behind the event of that number on; raises as `stored` does."""
+    return (await _find(records, id_)).encoder(time.time, after)
+
+
+async def _find(records: Records, id_: str) -> _Found:
     events = await records.events(run_id_of(id_))
     start = next((event for event in events if isinstance(event, RunStarted)), None)
     is_withdrawn = any(isinstance(event, AnswerWithdrawn) for event in events)
     if start is None or is_withdrawn or start.protocol != PROTOCOL or not start.door:
         raise ResponseNotFound(id_)
     body = wire.ResponseRequest.model_validate(start.door["body"])
-    items = _items.validate_python(start.door["items"])
-    return Stored(_response(start, body, items, events), items)
+    return _Found(events, start, body, _items.validate_python(start.door["items"]))
 
 
 async def conversation(
@@ -116,65 +132,17 @@ def _output(of: Stored) -> list[wire.Item]:
     return _items.validate_python(of.response["output"])
 
 
-def _response(
-    start: RunStarted, body: wire.ResponseRequest, items: Sequence[wire.Item], events: Sequence[Event]
-) -> wire_out.Response:
+def _response(found: _Found) -> wire_out.Response:
     """The response as it was given, or as it stands while its run is under way."""
-    response = begun(body, start.run_id, int(start.at))
-    understood = asked(body, items)
-    end = next((e for e in events if isinstance(e, RunFinished | RunFailed | RunCancelled)), None)
-    encoder = ResponseEncoder(response, start.run_id, form_of(body, understood), lambda: end.at if end else 0)
-    for delta in _deltas(events):
-        encoder.encode(delta)
-    match end:
-        case RunFinished():
-            encoder.encode(_finished(end))
-        case RunFailed():
-            encoder.failed(fault_of(AnswerError(end.failure), start.run_id))
-        case RunCancelled():
-            return {**response, "status": "cancelled"}
-        case None:
-            return response
-    return encoder.response
-
-
-def _deltas(events: Sequence[Event]) -> Iterator[Delta]:
-    """What the client saw of the main LLM's turns, told again."""
-    turns: set[str] = set()
-    mounted: set[str] = set()
-    for event in events:
-        if isinstance(event, StepStarted) and event.step_kind == "turn":
-            turns.add(event.step_id)
-        if isinstance(event, StepStarted) and event.step_kind == "tool" and event.call:
-            mounted.add(event.call.name)
-    relay = Relay(events[0].run_id if events else "", frozenset(mounted))
-    for event in events:
-        if isinstance(event, StepFinished) and event.step_id in turns and event.completion:
-            for item in (*_told(event.completion.message), event.completion):
-                yield from relay.feed(item)
-
-
-def _told(message: Message) -> Iterator[Delta]:
-    for part in message.parts:
-        match part:
-            case Text(text):
-                yield TextDelta(text)
-            case Reasoning(text, signature):
-                yield ReasoningDelta(text, signature)
-            case _:
-                continue
-    for index, call in enumerate(message.tool_calls):
-        yield ToolCallDelta(index, call.id, call.name, call.arguments)
-
-
-def _finished(end: RunFinished) -> AnswerFinished:
-    """The end without its message: the encoder has that from the deltas."""
-    reason: Any = end.finish_reason
-    return AnswerFinished(
-        message=Message("assistant", ()),
-        finish_reason=reason,
-        usage=end.usage,
-        total_usage=end.total_usage,
-        cost_usd=end.cost_usd,
-        panel=end.panel,
-    )
+    end = ending(found.events)
+    encoder = found.encoder(lambda: end.at if end else 0)
+    begun_as = encoder.response
+    for event in told_again(found.events):
+        if isinstance(event, AnswerFailed):
+            encoder.failed(fault_of(AnswerError(event.failure), found.start.run_id))
+        else:
+            encoder.encode(event)
+    if end is not None:
+        return encoder.response
+    has_begun = any(isinstance(event, StepStarted) for event in found.events)
+    return {**begun_as, "status": "in_progress" if has_begun else begun_as["status"]}

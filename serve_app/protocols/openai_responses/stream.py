@@ -35,6 +35,7 @@ from serve_app.protocols.openai_responses.tools import ToolNames
 from serve_app.sse import frame
 from workflows.answer import AnswerEvent, AnswerFinished, Progress
 from workflows.messages import ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
+from workflows.retelling import CANCELLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +85,22 @@ class ResponseEncoder:
         run_id: the run that answers.
         form: the form of the answer.
         clock: Unix time in seconds, asked once, when the answer is complete.
+        after: events up to this number are not told, but the last is in any case.
     """
 
     def __init__(
-        self, response: wire_out.Response, run_id: str, form: Form, clock: Callable[[], float]
+        self,
+        response: wire_out.Response,
+        run_id: str,
+        form: Form,
+        clock: Callable[[], float],
+        after: int = -1,
     ) -> None:
         self.response = response
         self._run_id = run_id
         self._form = form
         self._clock = clock
-        self._begun = compact(response)
+        self._after = after
         self._number = -1
         self._output: list[dict[str, Any]] = []
         self._piece: Piece | None = None
@@ -101,8 +108,12 @@ class ResponseEncoder:
         self._calls = _Calls()
 
     def opening(self) -> bytes:
-        """The first two events."""
-        return self._snapshot("response.created") + self.ping()
+        """The first events."""
+        told = self._snapshot("response.created")
+        if self.response["status"] == "queued":
+            told += self._snapshot("response.queued")
+            self.response = {**self.response, "status": "in_progress"}
+        return told + self.ping()
 
     def ping(self) -> bytes:
         """A sign of life: an event that every client knows and that changes nothing."""
@@ -143,7 +154,7 @@ class ResponseEncoder:
             self._output.append(self._piece.item("incomplete"))
         self.response = {
             **self.response,
-            "status": "failed",
+            "status": "cancelled" if fault.code == CANCELLED.code else "failed",
             "error": response_error(fault),
             "output": self._output,
         }
@@ -229,14 +240,17 @@ class ResponseEncoder:
         return told + self._last("response.incomplete" if cut else "response.completed")
 
     def _last(self, kind: str) -> bytes:
+        self._after = -1
         return self._framed([(kind, f'"response":{compact(self.response)}')])
 
     def _snapshot(self, kind: str) -> bytes:
-        return self._framed([(kind, f'"response":{self._begun}')])
+        return self._framed([(kind, f'"response":{compact(self.response)}')])
 
     def _framed(self, events: list[Event]) -> bytes:
         framed = b""
         for kind, fields in events:
             self._number += 1
+            if self._number <= self._after:
+                continue
             framed += frame(f'{{"type":"{kind}","sequence_number":{self._number},{fields}}}', event=kind)
         return framed

@@ -2,7 +2,7 @@
 
 Left out knowingly: unknown fields (a provider's client could take them for an address or a key), hints such as
 client_metadata, tools of types that only a provider could run (they are not repeated in the response either, as they
-are not in effect), `background` (the answer comes in the foreground), `truncation` (nothing is ever cut), logprobs.
+are not in effect), `truncation` (nothing is ever cut), logprobs.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def run_request(
     """The run that the client asks for, of the virtual model whose mounted tools are `mounted`.
 
     Raises:
-        RequestInvalid: `tool_choice` names a tool that nobody has.
+        RequestInvalid: `tool_choice` names a tool that nobody has, or what shall go on in the background is not stored.
     """
     is_side_request = understood.wants_compaction or asks_for_summary(understood.request)
     if is_side_request and controls.panel is None:
@@ -96,7 +96,11 @@ def run_request(
         stream=bool(body.stream),
         dropped=dropped(body, carried=PASSED_ON, also=_dropped(body)),
     )
-    return run if body.store is False else replace(run, door=kept(body, understood.items))
+    if body.store is not False:
+        return replace(run, door=kept(body, understood.items), kept=bool(body.background))
+    if body.background:
+        raise RequestInvalid("background", "needs `store`: its answer is asked for later")
+    return run
 
 
 def _dropped(body: wire.ResponseRequest) -> Iterator[str]:

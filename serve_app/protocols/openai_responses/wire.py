@@ -318,6 +318,7 @@ class ResponseRequest(InputRequest):
     """The body of ``POST /v1/responses``."""
 
     stream: bool | None = None
+    background: bool | None = None
     store: bool | None = None
     include: list[str] | None = None
     metadata: dict[str, Any] | None = None

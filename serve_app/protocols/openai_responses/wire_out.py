@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from workflows.answer import PanelStatus
 
-Status: TypeAlias = Literal["in_progress", "completed", "incomplete", "failed", "cancelled"]
+Status: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 
 
 class InputTokensDetails(TypedDict):

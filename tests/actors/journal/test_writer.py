@@ -12,45 +12,29 @@ from sqlalchemy import event as sql_event
 
 from actors.journal import dialects
 from actors.journal.sql import SqlStore, open_store
-from actors.journal.store import PAGE, Recorded, RunQuery
+from actors.journal.store import RunQuery
 from actors.journal.writer import Bounds, JournalWriter
 from tests.actors.journal.databases import locked
 from tests.workflows.stories import dripping, fusion_run
 from workflows.errors import JournalRefused, JournalUnavailable
-from workflows.events import Event, RunFinished
-from workflows.replay import RunSummary
+from workflows.events import Event
 
 SOON = 30.0
 """Seconds after which something that should happen at once is taken to never happen."""
 
 
-class Gated:
+class Gated(SqlStore):
     """The real store behind a gate, to hold a transaction up for as long as a test needs."""
 
     def __init__(self, store: SqlStore) -> None:
-        self._store = store
+        super().__init__(store._writer, store._reader)
         self.open = threading.Event()
         self.waiting = threading.Event()
 
-    def append(self, events: Sequence[Event]) -> None:
+    def append(self, batch: Sequence[Event]) -> None:
         self.waiting.set()
         assert self.open.wait(SOON)
-        self._store.append(events)
-
-    def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
-        return self._store.events(run_id, after, limit)
-
-    def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
-        return self._store.finished(run_ids)
-
-    def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
-        return self._store.runs(query)
-
-    def summary(self, run_id: str) -> RunSummary | None:
-        return self._store.summary(run_id)
-
-    def close(self) -> None:
-        self._store.close()
+        super().append(batch)
 
 
 def commits(store: SqlStore) -> list[object]:
