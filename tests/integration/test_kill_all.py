@@ -6,6 +6,7 @@ import re
 import signal
 from collections import Counter
 from contextlib import suppress
+from typing import Any
 
 import httpx
 import psutil
@@ -32,49 +33,53 @@ def kill_everything(desk: Desk) -> None:
     eventually(lambda: not desk.left_behind())
 
 
+class Background:
+    """One run in the background of the server that `up` said it is, for whoever asks later."""
+
+    def __init__(self, printed: str) -> None:
+        found = re.search(r"base URL  (\S+)\nAPI key   (\S+)  \(shown", printed)
+        assert found is not None
+        self._client = OpenAI(base_url=found[1], api_key=found[2], max_retries=0)
+        self.response = self._client.responses.create(model="kept", input=PROMPT, background=True)
+
+    def run(self) -> dict[str, Any]:
+        """The run as our own API shows it."""
+        run_id = self.response.id.replace("resp_", "run_")
+        root = str(self._client.base_url).removesuffix("/v1/")
+        bearer = {"authorization": f"Bearer {self._client.api_key}"}
+        shown: dict[str, Any] = httpx.get(f"{root}/api/runs/{run_id}", headers=bearer).json()
+        return shown
+
+    def safe_branches(self) -> int:
+        """How many branches have answered."""
+        return sum(step["kind"] == "branch" and step["status"] == "ok" for step in self.run()["steps"])
+
+    def is_over(self) -> bool:
+        """Whether it has been answered, or given up."""
+        self.response = self._client.responses.retrieve(self.response.id)
+        return self.response.status not in {"queued", "in_progress"}
+
+
 def test_a_run_in_the_background_survives_the_death_of_everything(desk: Desk) -> None:
     collect = {"quorum": 3, "timeout": "60s", "deadline": "90s"}
     spec = panel("kept", desk.upstream.base_url, ("fast", "fast", "thoughtful"), collect=collect)
     file = desk.folder / "kept.yaml"
     file.write_text(dump(spec))
     started = ("up", str(file), "--port", str(free_port("127.0.0.1")))
-
     with desk.begun(*started) as up:
-        found = re.search(r"base URL  (\S+)\nAPI key   (\S+)  \(shown", read_until(up, "print("))
-        assert found is not None
-        url, key = found[1], found[2]
-        with OpenAI(base_url=url, api_key=key, max_retries=0) as client:
-            began = client.responses.create(model="kept", input=PROMPT, background=True)
-        run = f"{url.removesuffix('/v1')}/api/runs/{began.id.replace('resp_', 'run_')}"
-        bearer = {"authorization": f"Bearer {key}"}
-
-        def two_branches_are_safe() -> bool:
-            steps = httpx.get(run, headers=bearer).json()["steps"]
-            ended = [step for step in steps if step["kind"] == "branch" and step["status"] == "ok"]
-            return len(ended) == 2 and any(seen.model == "thoughtful" for seen in desk.upstream.seen)
-
-        eventually(two_branches_are_safe)
+        background = Background(read_until(up, "print("))
+        eventually(lambda: any(seen.model == "thoughtful" for seen in desk.upstream.seen))
+        eventually(lambda: background.safe_branches() == 2)
         kill_everything(desk)
         up.wait(PATIENCE)
-
     with desk.begun(*started) as up:
         read_until(up, "print(")
-        with OpenAI(base_url=url, api_key=key, max_retries=0) as client:
-            ended = eventually(
-                lambda: (
-                    (r := client.responses.retrieve(began.id)).status not in {"queued", "in_progress"} and r
-                ),
-                90,
-            )
-        shown = httpx.get(run, headers=bearer).json()
-    assert ended.output_text == ANSWER
+        eventually(background.is_over, 90)
+        shown = background.run()
+    assert background.response.output_text == ANSWER
     assert shown["panel"] == "ran"
     # Two turns of the main LLM, two branches that were over, one that was under way and is asked for once more.
-    assert Counter(seen.model for seen in desk.upstream.seen) == {
-        "main": 2,
-        "fast": 2,
-        "thoughtful": 2,
-        "judge": 1,
-    }
+    asked = Counter(seen.model for seen in desk.upstream.seen)
+    assert asked == {"main": 2, "fast": 2, "thoughtful": 2, "judge": 1}
     lost = [step for step in shown["steps"] if step["kind"] == "attempt"]
     assert [(step["status"], step["reason"]) for step in lost] == [("cancelled", "unknown")]
