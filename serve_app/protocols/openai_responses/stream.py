@@ -152,10 +152,11 @@ class ResponseEncoder:
         """The last event of an answer that failed; what was said until then stays in it."""
         if self._piece is not None:
             self._output.append(self._piece.item("incomplete"))
+        is_cancelled = fault.code == CANCELLED.code
         self.response = {
             **self.response,
-            "status": "cancelled" if fault.code == CANCELLED.code else "failed",
-            "error": response_error(fault),
+            "status": "cancelled" if is_cancelled else "failed",
+            "error": None if is_cancelled else response_error(fault),
             "output": self._output,
         }
         return self._last("response.failed")
