@@ -78,9 +78,8 @@ def formatter(role: str, *, pretty: bool) -> logging.Formatter:
         line["role"], line["pid"] = role, os.getpid()
         return line
 
-    renderer = (
-        structlog.dev.ConsoleRenderer(timestamp_key="time") if pretty else structlog.processors.JSONRenderer()
-    )
+    to_people = structlog.dev.ConsoleRenderer(colors=_stream().isatty(), timestamp_key="time")
+    renderer = to_people if pretty else structlog.processors.JSONRenderer()
     naming = () if pretty else (structlog.processors.EventRenamer("message"),)
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[

@@ -91,6 +91,7 @@ def test_pretty_lines_are_for_people_and_say_the_same() -> None:
     assert "working on 1" in text
     assert "run-2" in text
     assert '{"' not in text
+    assert "\x1b" not in text  # a pipe is no terminal
     assert "secret" not in text
 
 
