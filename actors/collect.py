@@ -52,13 +52,15 @@ async def collect(
     `on_outcome` is awaited for every outcome, concurrently, before it counts: it puts it into the journal.
     """
     began = monotonic()
-    tasks = [asyncio.ensure_future(_settle(call, pending, began, on_outcome)) for call, pending in flying]
+    heard = set[asyncio.Task[Outcome]]()
+    tasks = [
+        asyncio.ensure_future(_settle(call, pending, began, on_outcome, heard)) for call, pending in flying
+    ]
     try:
         ended_by = await _wait(set(tasks), policy, began)
         reason = "straggler" if ended_by == "quorum" else "deadline"
-        await _stop(
-            [(task, p) for task, (_, p) in zip(tasks, flying, strict=True) if not task.done()], reason
-        )
+        stragglers = [(task, p) for task, (_, p) in zip(tasks, flying, strict=True) if not task.done()]
+        await _stop(stragglers, reason, heard)
         outcomes = [
             await _unheard(call, reason, began, on_outcome) if task.cancelled() else task.result()
             for task, (call, _) in zip(tasks, flying, strict=True)
@@ -71,12 +73,20 @@ async def collect(
                 task.cancel()
 
 
-async def _settle(call: Call, pending: Pending, began: float, on_outcome: OnOutcome) -> Outcome:
-    """Wait for one call; a lost process becomes a failure of this call only."""
+async def _settle(
+    call: Call,
+    pending: Pending,
+    began: float,
+    on_outcome: OnOutcome,
+    heard: set[asyncio.Task[Outcome]],
+) -> Outcome:
+    """Wait for one call; a lost process becomes a failure of this call only. Notes itself when it has ended."""
     try:
         outcome = await pending.result()
     except StellaratorError as error:
         outcome = Failed(call.step_id, error.failure(), monotonic() - began, model=call.model)
+    if task := asyncio.current_task():
+        heard.add(task)
     await on_outcome(call, outcome)
     return outcome
 
@@ -99,14 +109,19 @@ def usable(outcome: Outcome) -> bool:
     return isinstance(outcome, Answered) and judge(outcome.completion).usable
 
 
-async def _stop(stragglers: Sequence[tuple[asyncio.Task[Outcome], Pending]], reason: str) -> None:
+async def _stop(
+    stragglers: Sequence[tuple[asyncio.Task[Outcome], Pending]],
+    reason: str,
+    heard: set[asyncio.Task[Outcome]],
+) -> None:
+    """Stop calls; one that has ended is not given up because the journal is slow to take its outcome."""
     if not stragglers:
         return
     for _, pending in stragglers:
         pending.stop(reason)
     tasks = [task for task, _ in stragglers]
     await asyncio.wait(tasks, timeout=STOP_REPORT_SECONDS)
-    for task in tasks:
+    for task in set(tasks) - heard:
         task.cancel()
     await asyncio.wait(tasks)
 

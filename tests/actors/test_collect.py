@@ -100,6 +100,22 @@ async def test_the_deadline_ends_a_panel_without_a_quorum() -> None:
     assert isinstance(collected.outcomes[0], Answered)
 
 
+async def test_an_answer_that_the_journal_is_slow_to_take_stays_an_answer() -> None:
+    flying = panel("a", "b")
+    for each, pending in flying:
+        pending.future.set_result(answered(each, "x"))
+    stored = asyncio.Event()
+
+    async def slow_for_b(each: Call, _outcome: Outcome) -> None:
+        if each.name == "b":
+            await stored.wait()
+
+    asyncio.get_running_loop().call_later(20 * collect_module.STOP_REPORT_SECONDS, stored.set)
+    collected = await collect(flying, Collect(1, 0.0, 60.0, 60.0), slow_for_b)
+    assert collected.ended_by == "quorum"
+    assert isinstance(collected.outcomes[1], Answered)
+
+
 async def test_a_stopped_call_that_does_not_report_is_recorded_with_an_estimate() -> None:
     flying = panel("a", "b", deaf=("b",))
     flying[0][1].future.set_result(answered(flying[0][0], "x"))
