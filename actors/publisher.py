@@ -170,7 +170,7 @@ class Publisher:
         drafts = [drafted(spec, who=offer.who, at=offer.at) for spec in offer.workflows]
         wanted = [self._offered(draft, offer) for draft in drafts]
         named = {draft.virtual_model for draft in drafts}
-        for history in await self._ledger.histories() if offer.recorded else ():
+        for history in await self._ledger.histories():
             belongs = offer.everything or history.active_since > offer.at
             if history.active and belongs and history.virtual_model not in named:
                 named.add(history.virtual_model)

@@ -252,6 +252,18 @@ async def test_a_server_that_names_its_models_serves_these_and_what_is_published
     assert set(await everything.look()) == {"helper", "forgotten"}
 
 
+async def test_a_publisher_that_was_restarted_restores_what_was_published_on_a_server_that_records_nothing(
+    journal: JournalActor,
+) -> None:
+    offer = Offer(workflows=(pass_through("demo", "one", deployment="shared"),), at=1.0, recorded=False)
+    first = Scene(journal, Apps())
+    await first.publisher.offer(offer)
+    await first.publisher.publish(shared("two"), probe=False)
+    second = Scene(journal, Apps())
+    await second.publisher.offer(offer)
+    assert await second.look() == {"demo": "one", "helper": "two"}
+
+
 async def test_what_cannot_be_brought_up_is_told_and_the_rest_is_served(journal: JournalActor) -> None:
     scene = Scene(journal, Apps())
     scene.apps.broken.add("bad@1")

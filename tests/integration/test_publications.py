@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,7 @@ from ray import serve
 from tests.conftest import Product
 from tests.integration import versions
 from tests.integration.panels import panel
+from tests.integration.test_faults import processes
 from tests.integration.test_panels import eventually
 from tests.integration.versions import SLOWLY, version
 from workflows.loading import dump
@@ -183,3 +185,18 @@ def test_what_fails_its_probe_is_not_published_and_every_model_at_fault_is_named
     }
     with product.http() as http:
         http.delete("/api/publications/versioned-sound")
+
+
+def test_a_killed_publisher_is_not_missed_and_finds_its_applications_again(product: Product) -> None:
+    name = "versioned-orphan"
+    publish(product, version(name, 1, product.upstream.base_url, **DEDICATED))
+    (publisher,) = processes(product, "Publisher")
+    publisher.send_signal(signal.SIGKILL)
+    assert ask(product, name) == "v1"
+    second = {"workflow": dump(version(name, 2, product.upstream.base_url, **DEDICATED)), "probe": False}
+    with product.http() as http:
+        eventually(lambda: http.post("/api/publications", json=second, timeout=200).status_code == 200, 60)
+        assert ask(product, name) == "v2"
+        eventually(lambda: running_apps() == {f"{name}@2"}, 60)
+        http.delete(f"/api/publications/{name}")
+    eventually(lambda: running_apps() == set(), 60)
