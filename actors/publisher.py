@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
-from time import time
+from time import monotonic, time
 from typing import Any, Protocol, TypeVar
 
 from actors.gatehouse import Gatehouse
@@ -37,7 +37,7 @@ SWITCH_SECONDS = 60.0
 """How long a publication waits for the gateways to take it."""
 DRAIN_SECONDS = 900.0
 """How long a run may go on, on a dedicated version that is no longer active; then its replicas are stopped."""
-RETURN_SECONDS = 30.0
+RETURN_SECONDS = 15.0
 """After a restart: how long gateways have to report before what nobody seems to use is removed."""
 
 
@@ -72,11 +72,12 @@ class Apps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PublisherParts:
-    """What a publisher works with."""
+    """What a publisher works with. `restarted`: there are gateways that it does not know yet."""
 
     ledger: Ledger
     lanes: Lanes
     apps: Apps
+    restarted: bool = False
 
 
 @dataclass(slots=True)
@@ -99,6 +100,7 @@ class Publisher:
         self._tick = int(time() * 1000)
         self._changed = asyncio.Condition()
         self._settled = False
+        self._returned_at = monotonic() + (RETURN_SECONDS if parts.restarted else 0.0)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._draining: dict[Key, _Drain] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -115,6 +117,7 @@ class Publisher:
             PublishFailed: it could not be brought up; what was active still is.
             JournalUnavailable: it could not be recorded; what was active still is.
         """
+        await self._until_settled(draft.virtual_model)
         return await self._apart(self._publish(draft, probe=probe))
 
     async def rollback(self, name: str, number: int | None, who: str) -> Published:
@@ -124,10 +127,12 @@ class Publisher:
             PublicationNotFound: there is no such version.
             PublishFailed: as for `publish`.
         """
+        await self._until_settled(name)
         return await self._apart(self._rollback(name, number, who))
 
     async def unpublish(self, name: str, who: str) -> bool:
         """Have the name answer no more, but for the runs under way; whether it did before."""
+        await self._until_settled(name)
         return await self._apart(self._unpublish(name, who))
 
     async def watch(self, after: int, within: float) -> Roll:
@@ -158,6 +163,14 @@ class Publisher:
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
         await asyncio.gather(*(self._apps.stop(name) for name in await self._apps.names()))
+
+    async def _until_settled(self, name: str) -> None:
+        """A publisher that was restarted decides nothing before it knows what is served."""
+        try:
+            async with asyncio.timeout(SWITCH_SECONDS), self._changed:
+                await self._changed.wait_for(lambda: self._settled)
+        except TimeoutError:
+            raise PublishFailed(name, "no gateway has said yet what is served; try again") from None
 
     async def _apart(self, work: Coroutine[Any, Any, T]) -> T:
         """Finish what was begun, also when whoever asked goes away: Ray cancels what a request's tasks began."""
@@ -316,6 +329,7 @@ class Publisher:
 
     async def _drain(self, key: Key, app: str, tick: int, drain: _Drain) -> None:
         try:
+            await asyncio.sleep(max(0.0, self._returned_at - monotonic()))
             await self._gateways.switched(tick)
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_SECONDS):
@@ -330,9 +344,6 @@ class Publisher:
     async def _remove_leftovers(self) -> None:
         """Remove applications of an earlier life of this process that are no longer wanted."""
         leftovers = await self._apps.names() - {offering.app for offering in self._live.values()}
-        if not leftovers:
-            return
-        await asyncio.sleep(RETURN_SECONDS)
         for app in leftovers - {offering.app for offering in self._live.values()}:
             name, _, number = app.rpartition("@")
             if (name, int(number)) not in self._draining:

@@ -198,6 +198,7 @@ class Follower:
     async def _offer_again(self) -> None:
         """A publisher that was restarted does not know what this server was started with."""
         try:
+            await self._report()  # first: nothing that this gateway uses may be removed
             await self._publisher.offer(self._offer)
         except StellaratorError as error:
             log.warning("the publisher does not answer (%s)", error.code)

@@ -68,7 +68,8 @@ def publisher(apps: Callable[[], Apps]) -> RemotePublisher:
     options = roles.PUBLISHER.options(get_if_exists=True)
 
     def connected() -> PublisherParts:
-        return PublisherParts(_remote_journal(), RemoteLanes(_supervisor_actor()), apps())
+        restarted = ray.get_runtime_context().was_current_actor_reconstructed
+        return PublisherParts(_remote_journal(), RemoteLanes(_supervisor_actor()), apps(), restarted)
 
     return RemotePublisher(_publisher.options(**options).remote(connected))
 
