@@ -32,6 +32,7 @@ Protocol = Literal["grpc", "http/protobuf"]
 DEFAULT_PORT = 8000
 DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024  # what the vendors' own APIs take
 _RELATIVE_SQLITE = re.compile(r"(?P<driver>sqlite(\+\w+)?):///(?P<path>(?!/|:memory:|file:).+)")
+_RETENTION = re.compile(r"(\d+[hdw])?\s*(\d+[kmgt]b)?", re.IGNORECASE)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS: tuple[LogFormat, ...] = ("auto", "json", "pretty")
 
@@ -47,6 +48,7 @@ class Settings:
         port: its port.
         ray_address: a cluster to join, ``host:port`` or ``auto``; None starts a local one.
         database_url: of the journal, in SQLAlchemy's form.
+        retention: what the journal keeps: an age, a size, or both, as in ``30d 2GB``; empty keeps everything.
         capture_content: ``full`` keeps prompts and answers in the journal, ``metadata`` only figures.
         embedded_weights: the embedded model's weights, when they are already on this machine.
         max_body_bytes: the largest request body that is accepted.
@@ -63,6 +65,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     ray_address: str | None = None
+    retention: str = ""
     capture_content: Content = "full"
     embedded_weights: Path | None = None
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
@@ -89,6 +92,7 @@ class Settings:
             host=_text(env, "STELLARATOR_HOST") or "127.0.0.1",
             port=_number(env, "STELLARATOR_PORT", DEFAULT_PORT, 1, 65535),
             ray_address=_ray_address(env),
+            retention=_retention(env),
             capture_content=cast(
                 "Content", _choice(env, "STELLARATOR_CAPTURE_CONTENT", ("full", "metadata"), "full")
             ),
@@ -234,6 +238,7 @@ def worker_environment(settings: Settings, environ: Mapping[str, str] | None = N
         "STELLARATOR_HOST": settings.host,
         "STELLARATOR_PORT": str(settings.port),
         "STELLARATOR_DATABASE_URL": settings.database_url,
+        "STELLARATOR_RETENTION": settings.retention,
         "STELLARATOR_CAPTURE_CONTENT": settings.capture_content,
         "STELLARATOR_MAX_BODY_BYTES": str(settings.max_body_bytes),
         "STELLARATOR_PROGRESS": "on" if settings.progress else "off",
@@ -259,6 +264,7 @@ _RAY = {
     "RAY_SCHEDULER_EVENTS": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # workers are what we are; see cluster.local_ray
     "RAY_SERVE_LOG_TO_STDERR": "0",
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.last_word:middlewares",
 }
 _LITELLM = {
     # Without these its import asks the network for price lists and headers.
@@ -317,6 +323,15 @@ def _database_url(env: Mapping[str, str], home: Path) -> str:
         return url
     # Ray's processes work in another folder, which is removed at the end.
     return f"{relative['driver']}:///{Path(relative['path']).absolute()}"
+
+
+def _retention(env: Mapping[str, str]) -> str:
+    text = _text(env, "STELLARATOR_RETENTION") or ""
+    if not _RETENTION.fullmatch(text):
+        raise SetupError(
+            f"STELLARATOR_RETENTION is `{text}`; set it to an age, a size, or both, as in `30d 2GB`, or unset it."
+        )
+    return text
 
 
 def _ray_address(env: Mapping[str, str]) -> str | None:

@@ -52,6 +52,12 @@ class Product:
         )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-long", action="store_true", help="hundreds of requests instead of dozens")
+    parser.addoption("--chaos-seed", type=int, default=7, help="what is killed when")
+    parser.addoption("--chaos-json", action="store_true", help="print the figures as JSON")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of the running product come last, so that no Ray idles beside all the others."""
     items.sort(key=lambda item: "product" in getattr(item, "fixturenames", ()))

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from time import time
 from typing import TYPE_CHECKING
 
+from actors.journal.limits import parse
+from actors.journal.pruning import Pruning
 from actors.journal.store import PAGE, Claim, Recorded, Retake, RunQuery
 from actors.journal.writer import JournalHealth, JournalWriter
 from cluster import metrics, observability
@@ -31,21 +33,24 @@ class JournalActor:
     """Group commit and long polls over the store at `url`.
 
     Without `capture_content` it keeps who did what, when, for how many tokens, and with which errors, but not what
-    was said (`workflows.redaction`); runs can then be seen, but not resumed.
+    was said (`workflows.redaction`); runs can then be seen, but not resumed. It prunes itself to `retention`, which
+    is an age, a size, or both, as in ``30d 2GB``.
     """
 
-    def __init__(self, url: str, capture_content: bool) -> None:
+    def __init__(self, url: str, capture_content: bool, retention: str = "") -> None:
         observability.setup("journal")
         # By name and late: only this actor's process pays for SQLAlchemy, 0.7 s of the start of every other one.
         self._store: SqlStore = importlib.import_module("actors.journal.sql").store_at(url)
         self._publications = self._store.publications
         self._writer = JournalWriter(self._store, on_transaction=_measure)
+        self._pruning = Pruning(self._writer, self._store.retention, parse(retention))
         metrics.watch(JOURNAL_WAITING, lambda: self._writer.health().waiting, {})
         self._swept_at = 0.0
         self._kept: Callable[[Event], Event] = _whole if capture_content else redacted
 
     async def append(self, events: Sequence[Event], durable: bool = True) -> None:
         """Store the events; see `JournalWriter.append`."""
+        self._pruning.start()
         await self._writer.append([self._kept(event) for event in events], durable)
 
     async def tail(self, run_id: str, after: int, within: float) -> tuple[Recorded, ...]:
@@ -122,6 +127,7 @@ class JournalActor:
 
     async def close(self) -> None:
         """Write what waits and close the database."""
+        await self._pruning.stop()
         await self._writer.aclose()
 
 

@@ -104,6 +104,7 @@ def writing_engine(url: URL, first: Preparation = _nothing) -> Engine:
     """One connection, whose transactions take the turn to write when they begin; `first` is done before connecting."""
     engine = _engine(url, 1, first)
     if _is_sqlite(url):
+        event.listen(engine, "connect", _pragma("auto_vacuum=INCREMENTAL"))  # heeded by a new file only
         event.listen(engine, "connect", _pragma("journal_mode=WAL"))
         event.listen(engine, "connect", _pragma("synchronous=NORMAL"))
         event.listen(engine, "begin", _begin_immediate)
@@ -120,6 +121,15 @@ def reading_engine(url: URL, connections: int, first: Preparation = _nothing) ->
         event.listen(engine, "begin", _begin)
         return engine
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def give_back_room(connection: Connection) -> None:
+    """Shrink an embedded journal's file by what was removed; PostgreSQL does that by itself, for later rows."""
+    if connection.dialect.name == "sqlite":
+        cursor = connection.connection.cursor()
+        cursor.execute("PRAGMA incremental_vacuum")
+        cursor.fetchall()  # it gives back one page with each step
+        cursor.close()
 
 
 def upsert(engine: Engine, table: Table) -> Upsert:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from actors.journal import custody, dialects, projection, schema
 from actors.journal.contents import Packed, compressed, decompressed, pack, references, unpack
 from actors.journal.publications import SqlPublications
+from actors.journal.retention import SqlRetention
 from actors.journal.store import PAGE, Claim, Recorded, Retake, RunQuery
 from actors.journal.tables import contents, events, runs
 from workflows.events import Event, RunFinished
@@ -113,6 +114,7 @@ class SqlStore:
         self._reader = reader
         self._merge_runs = projection.merge(writer)
         self.publications = SqlPublications(writer, reader)
+        self.retention = SqlRetention(writer, reader)
         self._keep_contents = dialects.upsert(writer, contents).on_conflict_do_nothing()
 
     def append(self, batch: Sequence[Event]) -> None:

@@ -125,7 +125,9 @@ def _cluster(driver: str) -> Cluster:
 def _remote_journal(driver: str = "") -> RemoteJournal:
     settings = Settings.from_env()
     options = roles.JOURNAL.options(get_if_exists=True)
-    actor = _journal.options(**options).remote(settings.database_url, settings.capture_content == "full")
+    actor = _journal.options(**options).remote(
+        settings.database_url, settings.capture_content == "full", settings.retention
+    )
     return RemoteJournal(actor, driver)
 
 

@@ -41,6 +41,9 @@ COMMANDS = {
     "diff": Entry(_READ, "Show what differs between two versions.", _PUBLISH, "comparing"),
     "export": Entry(_READ, "Print a version's workflow file.", _PUBLISH, "exporting"),
     "runs": Entry("serve_app.cli.runs", "List runs, or show one: what was executed, what was said.", _LOOK),
+    "journal": Entry(
+        "serve_app.cli.journal", "Keep the journal small, or take runs out of it as JSON lines.", _LOOK
+    ),
     "bench": Entry("serve_app.cli.bench", "Measure it here, against lower bounds, peers and goals.", _LOOK),
 }
 

@@ -1,0 +1,78 @@
+"""Fusion requests under load while parts of the product are killed at random, and the proof that all was kept."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.chaos import proof
+from tests.chaos.killer import Killer
+from tests.chaos.load import ask_all, wishes
+from tests.chaos.stage import Stage, stage
+
+pytestmark = [pytest.mark.ray, pytest.mark.chaos, pytest.mark.timeout(1800)]
+
+QUIET_SECONDS = 90.0
+"""How long everything that was under way may take to end after the last request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much chaos there is."""
+
+    requests: int
+    seconds: float
+    rounds: int
+
+
+SHORT = Extent(requests=36, seconds=30.0, rounds=1)
+LONG = Extent(requests=400, seconds=400.0, rounds=10)
+
+
+@pytest.fixture
+def product_apart() -> Iterator[Stage]:
+    with tempfile.TemporaryDirectory(prefix="st-") as folder, stage(Path(folder)) as made:
+        yield made
+
+
+def test_nothing_is_lost_and_nothing_is_paid_twice_whatever_is_killed(
+    product_apart: Stage, pytestconfig: pytest.Config
+) -> None:
+    extent = LONG if pytestconfig.getoption("chaos_long") else SHORT
+    seed = pytestconfig.getoption("chaos_seed")
+    random = Random(seed)
+    warm = asyncio.run(ask_all(product_apart.base_url, wishes(Random(0), 3), 0.5))
+    assert [one.kind for one in warm] == ["answered"] * 3, warm
+    product_apart.upstream.seen.clear()
+    before = proof.load_of(product_apart)
+    killer = Killer(product_apart, random, extent.rounds, extent.seconds)
+    killer.start()
+    asked = [wish for wish in wishes(random, extent.requests + 3) if wish.token > "plan-0002-x"]
+    seen = asyncio.run(ask_all(product_apart.base_url, asked, extent.seconds))
+    killer.join()
+    product_apart.wait_for_nodes()
+    _wait_until_quiet(product_apart)
+    found = proof.figures(product_apart, seen, killer.kills, before)
+    out = proof.as_json(found) if pytestconfig.getoption("chaos_json") else proof.as_table(found)
+    sys.stdout.write(f"\nseed {seed}\n{out}\n")
+    for one in seen:
+        if one.kind != "answered":
+            sys.stdout.write(f"{one}\n")
+    assert proof.broken(found) == []
+
+
+def _wait_until_quiet(product: Stage) -> None:
+    """Return when no run and no call is under way any more, or they have had long enough to end."""
+    end = time.monotonic() + QUIET_SECONDS
+    while time.monotonic() < end and (
+        proof.under_way(product.url) or any(not call.ended for call in product.upstream.seen)
+    ):
+        time.sleep(1.0)
