@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from actors.journal import open_store
 from actors.journal.exporting import exported, exported_run
 from actors.journal.limits import Plan, Retention, parse_age, parse_size
+from actors.journal.sql import open_store
 from cluster.settings import Settings
 from serve_app.cli.console import emit_json, stdout
 from serve_app.cli.history import history

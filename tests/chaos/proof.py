@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 import psutil
 
-from actors.journal import open_store
+from actors.journal.sql import open_store
 from actors.journal.store import JournalStore, RunQuery
 from actors.models.scripted.server import Seen as Called
 from tests.chaos.killer import DOORS, Kill
