@@ -80,7 +80,7 @@ class Stage:
 
     def titled(self, title: str) -> list[psutil.Process]:
         """The session's workers whose Ray title begins so."""
-        return [process for process in self.inside() if _title(process).startswith(f"ray::{title}")]
+        return [process for process in self.inside() if title_of(process).startswith(f"ray::{title}")]
 
     def add_node(self) -> None:
         """Start another Ray node on this machine and have it join."""
@@ -108,7 +108,7 @@ class Stage:
     def _lanes_of_node(self) -> int:
         with suppress(psutil.NoSuchProcess):
             below = psutil.Process(self.nodes[-1].pid).children(recursive=True)
-            return sum(_title(process).startswith("ray::Lane") for process in below)
+            return sum(title_of(process).startswith("ray::Lane") for process in below)
         return 0
 
     def kill_node(self) -> int:
@@ -197,7 +197,8 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _title(process: psutil.Process) -> str:
+def title_of(process: psutil.Process) -> str:
+    """A process' first word; Ray writes there what a worker does."""
     with suppress(psutil.Error):
         return "".join(process.cmdline()[:1])
     return ""
