@@ -173,10 +173,15 @@ def broken(found: Figures) -> list[str]:
     ]
     # What is started while it runs (lanes of a second node, processes of branches) is not there before; a leak grows on.
     before, after = found.before, found.after
-    for name in ("processes", "files", "megabytes"):
-        if getattr(after, name) > GROWTH * getattr(before, name):
-            wrong.append(f"{name} grew from {getattr(before, name)} to {getattr(after, name)}")
-    return wrong
+    grown = (
+        name
+        for name in ("processes", "files", "megabytes")
+        if getattr(after, name) > GROWTH * getattr(before, name)
+    )
+    return [
+        *wrong,
+        *(f"{name} grew from {getattr(before, name)} to {getattr(after, name)}" for name in grown),
+    ]
 
 
 def as_table(found: Figures) -> str:
