@@ -36,6 +36,7 @@ from cluster import logs, metrics
 from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, Progress, RunRequest
 from workflows.attempts import first_attempt, next_attempt
 from workflows.errors import Failure, StellaratorError
+from workflows.events import Event
 from workflows.flow import (
     Answered,
     Call,
@@ -56,7 +57,7 @@ from workflows.loading import content_hash
 from workflows.messages import Delta, Usage
 from workflows.policy import Spending
 from workflows.relay import Relay, retold
-from workflows.resume import Earlier
+from workflows.resume import Earlier, earlier_lives
 from workflows.spec import WorkflowSpec
 from workflows.splicing import HiddenTurns
 from workflows.tariff import Tariff
@@ -77,6 +78,9 @@ class History(Journal, Endings, Protocol):
     """A journal that also knows how earlier runs finished, and by which name this process drives its runs."""
 
     driver: str
+
+    async def events(self, run_id: str) -> tuple[Event, ...]:
+        """Everything that is known of a run."""
 
 
 class Credits(Protocol):
@@ -152,7 +156,9 @@ class Conversations:
             earlier: what its lives before this one left.
             leaving: why whoever drives it stops, if it is stopped; without it, because the client left.
         """
-        conversation = Conversation(self, run, earlier or Earlier(), leaving or Leaving())
+        if earlier is None:
+            earlier = earlier_lives(await self.journal.events(run.run_id)) if run.resumed else Earlier()
+        conversation = Conversation(self, run, earlier, leaving or Leaving())
         self.active += 1
         try:
             async with aclosing(conversation.events()) as events:

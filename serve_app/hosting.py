@@ -135,6 +135,15 @@ class Records(Protocol):
     async def summary(self, run_id: str) -> RunSummary | None:
         """One run's line in the list; None for an unknown run."""
 
+    async def retake(
+        self, fingerprint: str, virtual_model: str, since: float
+    ) -> tuple[RunSummary | None, bool]:
+        """The latest run since then that was asked the same, and whether it is the caller's now, to be gone on with.
+
+        It is, once, when it ended without an answer.
+        """
+        ...
+
     async def append(self, events: Sequence[Event]) -> None:
         """Record something about a run; return when it is safe."""
         ...

@@ -44,6 +44,7 @@ class RunRequest:
         traceparent: W3C trace context; empty when the client sent none and tracing is off.
         door: what the door needs to show this answer again later, as JSON; the journal keeps it (a list
             under ``items`` item by item), and it means nothing to anyone else.
+        resumed: whether the run had a life before; what it finished then is in the journal.
         kept: whether the run goes on without its client; its beginning is in the journal before it is driven.
         fingerprint: equal for requests that ask the same (`workflows.fingerprint`); empty when nobody compares.
     """
@@ -60,6 +61,7 @@ class RunRequest:
     depth: int = 0
     traceparent: str = ""
     door: Json = field(default_factory=dict)
+    resumed: bool = False
     kept: bool = False
     fingerprint: str = ""
 

@@ -64,7 +64,7 @@ class Claim:
     limit: int = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Retake:
     """A request that may ask again what a recent run was asked.
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from contextvars import Context
 from itertools import chain, repeat
+from time import time
 
 from actors.journal.actor import HEARTBEAT_SECONDS
 from actors.journal.store import Recorded, Retake, RunQuery
@@ -114,8 +115,11 @@ class RemoteJournal:
             taken: bool = await self._actor.reopen.remote(run_id, self.driver)
             return taken
 
-    async def retake(self, wish: Retake) -> tuple[RunSummary | None, bool]:
-        """The latest run that was asked the same, and whether it is `wish.driver`'s now."""
+    async def retake(
+        self, fingerprint: str, virtual_model: str, since: float
+    ) -> tuple[RunSummary | None, bool]:
+        """The latest run that was asked the same, and whether it is this driver's now."""
+        wish = Retake(fingerprint, virtual_model, since, self.driver, time())
         async with translated(JournalUnavailable):
             found: tuple[RunSummary | None, bool] = await self._actor.retake.remote(wish)
             return found

@@ -164,6 +164,10 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         {"collect": {"quorum": 3, "timeout": "40s", "deadline": "60s"}},
     ),
     "dreamy-answer": (("fast", "fast", "fast"), {"collect": {"quorum": 3}, "main": "dreamy"}),
+    "fast-and-thoughtful": (
+        ("fast", "fast", "thoughtful"),
+        {"collect": {"quorum": 3, "timeout": "40s", "deadline": "60s"}},
+    ),
     "first-busy": (("busy", "fast", "fast"), {"collect": {"quorum": 3}}),
     "first-swamped": (("swamped", "fast", "fast"), {"collect": {"quorum": 3}}),
     "refused-first": (

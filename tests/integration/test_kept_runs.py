@@ -185,3 +185,24 @@ def test_a_client_that_leaves_does_not_end_a_run_with_a_key(product: Product) ->
         assert ANSWER in http.post(path, json=body, headers=key).text
     assert run(product, run_id)["status"] == "ok"
     assert calls(product, "thoughtful", already) == 3
+
+
+def test_a_request_that_repeats_a_cancelled_one_goes_on_with_it(product: Product) -> None:
+    """The client gives up in the middle of the panel and tries again: what had answered is not asked again."""
+    body = {**DOORS["chat"][1], "model": "fast-and-thoughtful", "stream": True}
+    already = len(product.upstream.seen)
+    with product.http() as http:
+        with http.stream("POST", "/v1/chat/completions", json=body) as response:
+            first = response.headers["x-stellarator-run-id"]
+            eventually(lambda: calls(product, "thoughtful", already) == 1)
+            eventually(lambda: [s["status"] for s in run(product, first)["steps"]].count("ok") >= 3)
+        eventually(lambda: run(product, first)["status"] == "cancelled")
+        again = http.post("/v1/chat/completions", json={**body, "stream": False})
+        anew = http.post("/v1/chat/completions", json={**body, "stream": False})
+    assert ANSWER in again.text
+    assert again.headers["x-stellarator-run-id"] == first
+    assert run(product, first)["status"] == "ok"
+    # After the answer the same request is a wish for another one.
+    assert anew.headers["x-stellarator-run-id"] != first
+    assert calls(product, "fast", already) == 2 + 2
+    assert calls(product, "thoughtful", already) == 2 + 1

@@ -189,6 +189,12 @@ class ScriptedRecords:
         self.queries.append(query)
         return (summary_of(self._events),) if self._events else ()
 
+    async def retake(
+        self, fingerprint: str, virtual_model: str, since: float
+    ) -> tuple[RunSummary | None, bool]:
+        del fingerprint, virtual_model, since
+        return None, False
+
     async def summary(self, run_id: str) -> RunSummary | None:
         events = await self.events(run_id)
         return summary_of(events) if events else None

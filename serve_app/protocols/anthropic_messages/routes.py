@@ -46,7 +46,7 @@ def messages_router(host: Host, records: Records, limits: Limits) -> APIRouter:
         """Ask a virtual model; the answer comes whole, or as server-sent events when `stream` is true."""
         mounted = host.workflow(body.model).mounted
         run = run_request(body, controls_of(request.headers, progress=limits.progress), mounted, new_run_id())
-        run = await admitted(records, run, request)
+        run = await admitted(host, records, run, request)
         thinking = shows_thinking(body)
         if not run.stream:
             return _whole(host, run, request, limits, thinking=thinking)

@@ -37,7 +37,7 @@ def chat_router(host: Host, records: Records, limits: Limits) -> APIRouter:
         """Ask a virtual model; the answer comes whole, or as server-sent events when `stream` is true."""
         mounted = host.workflow(body.model).mounted
         run = run_request(body, controls_of(request.headers, progress=limits.progress), mounted, new_run_id())
-        run = await admitted(records, run, request)
+        run = await admitted(host, records, run, request)
         if not run.stream:
             return _whole(host, run, request, limits)
         include_usage = bool(body.stream_options and body.stream_options.include_usage)

@@ -46,7 +46,7 @@ def responses_router(host: Host, records: Records, limits: Limits) -> APIRouter:
         run = run_request(
             body, understood, controls_of(request.headers, progress=limits.progress), mounted, new_run_id()
         )
-        run = await admitted(records, run, request)
+        run = await admitted(host, records, run, request)
         encoder = encoder_for(body, understood, run)
         if body.background:
             return await begun_in_background(host, run, encoder, request, limits)
