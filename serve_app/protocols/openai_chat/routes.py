@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
 from fastapi import APIRouter, Request
@@ -19,7 +19,7 @@ from serve_app.protocols.answers import answer_headers, succeeding, whole
 from serve_app.protocols.controls import controls_of
 from serve_app.protocols.openai_chat import wire
 from serve_app.protocols.openai_chat.stream import ChunkEncoder, error_chunk
-from serve_app.protocols.openai_chat.translate import completion, run_request
+from serve_app.protocols.openai_chat.translate import completion, custom_tools, run_request
 from serve_app.sse import EventStream
 from workflows.answer import RunRequest
 
@@ -39,20 +39,22 @@ def chat_router(host: Host, records: Records, limits: Limits) -> APIRouter:
         run = run_request(body, controls_of(request.headers, progress=limits.progress), mounted, new_run_id())
         run = await admitted(host, records, run, request)
         if not run.stream:
-            return _whole(host, run, request, limits)
+            return _whole(host, run, request, limits, custom_tools(body))
         include_usage = bool(body.stream_options and body.stream_options.include_usage)
         return _streamed(host, run, request, limits, include_usage=include_usage)
 
     return router
 
 
-def _whole(host: Host, run: RunRequest, request: Request, limits: Limits) -> LateAnswer:
+def _whole(
+    host: Host, run: RunRequest, request: Request, limits: Limits, custom: Collection[str]
+) -> LateAnswer:
     """The answer in one piece."""
     created = int(time.time())
 
     async def answer() -> Response:
         finished = await whole(host.answer(run))
-        return Json(completion(run, finished, created), headers=answer_headers(finished))
+        return Json(completion(run, finished, created, custom), headers=answer_headers(finished))
 
     return LateAnswer(
         answer(),

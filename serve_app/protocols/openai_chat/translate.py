@@ -3,8 +3,10 @@
 What has no neutral form: part types that we do not know are carried as `Foreign`; generation parameters in
 `PASSED_ON` go to the main LLM's provider as they are. Left out knowingly: unknown fields (a provider's client
 could take them for an address or a key), hints (cache_control, a participant's name), logprobs and
-modalities other than text, an assistant's parts that are neither text nor a refusal, tools of types that only
-a provider could run, and the difference between a custom tool and a function with one text argument.
+modalities other than text, an assistant's parts that are neither text nor a refusal, and tools of types that only
+a provider could run. A custom tool is a function with one text argument to the main LLM, and its grammar is told in
+words; a whole answer calls it as the custom tool that it is, a stream as that function, because the SDK's type of a
+streamed call has nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +17,14 @@ from typing import Any
 
 from serve_app.protocols.controls import Controls, accepted
 from serve_app.protocols.dropped import dropped, typed
-from serve_app.protocols.neutral import ANYTHING, ONE_TEXT, custom_arguments, result_parts
+from serve_app.protocols.neutral import (
+    ANYTHING,
+    ONE_TEXT,
+    custom_arguments,
+    custom_description,
+    custom_input,
+    result_parts,
+)
 from serve_app.protocols.openai_chat import wire
 from serve_app.protocols.progress import unmarked
 from workflows.answer import AnswerFinished, RunRequest
@@ -111,8 +120,15 @@ def _dropped(body: wire.ChatCompletionRequest) -> Iterator[str]:
         yield "store"
 
 
-def completion(run: RunRequest, finished: AnswerFinished, created: int) -> wire.ChatCompletion:
-    """The body of an answer that is not streamed. `created` is Unix time in seconds."""
+def custom_tools(body: wire.ChatCompletionRequest) -> frozenset[str]:
+    """The names of the client's tools that take free text."""
+    return frozenset(tool.custom.name for tool in body.tools or () if isinstance(tool, wire.CustomTool))
+
+
+def completion(
+    run: RunRequest, finished: AnswerFinished, created: int, custom: Collection[str] = ()
+) -> wire.ChatCompletion:
+    """The body of an answer that is not streamed. `created` is Unix time in seconds; `custom` as `custom_tools`."""
     return {
         "id": completion_id(run.run_id),
         "object": "chat.completion",
@@ -121,7 +137,7 @@ def completion(run: RunRequest, finished: AnswerFinished, created: int) -> wire.
         "choices": [
             {
                 "index": 0,
-                "message": answer_message(finished.message),
+                "message": answer_message(finished.message, custom),
                 "logprobs": None,
                 "finish_reason": finished.finish_reason,
             }
@@ -136,7 +152,7 @@ def completion_id(run_id: str) -> str:
     return f"chatcmpl-{run_id.removeprefix('run_')}"
 
 
-def answer_message(message: Message) -> wire.ChatCompletionMessage:
+def answer_message(message: Message, custom: Collection[str] = ()) -> wire.ChatCompletionMessage:
     """The main LLM's message; null content when there are only tool calls."""
     answer: wire.ChatCompletionMessage = {
         "role": "assistant",
@@ -147,15 +163,16 @@ def answer_message(message: Message) -> wire.ChatCompletionMessage:
     if reasoning:
         answer["reasoning_content"] = reasoning
     if message.tool_calls:
-        answer["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in message.tool_calls
-        ]
+        answer["tool_calls"] = [_answer_call(call, custom) for call in message.tool_calls]
     return answer
+
+
+def _answer_call(call: ToolCall, custom: Collection[str]) -> wire.FunctionToolCall | wire.CustomToolCall:
+    if call.name not in custom:
+        function: wire.FunctionCall = {"name": call.name, "arguments": call.arguments}
+        return {"id": call.id, "type": "function", "function": function}
+    text = custom_input(call.arguments)
+    return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": text}}
 
 
 def token_counts(usage: Usage) -> wire.CompletionUsage:
@@ -263,13 +280,20 @@ def _tools(body: wire.ChatCompletionRequest) -> Iterator[Tool]:
             case wire.FunctionTool():
                 yield _function(tool.function)
             case wire.CustomTool():
-                yield Tool(tool.custom.name, tool.custom.description or "", ONE_TEXT)
+                yield _custom(tool.custom)
     for function in body.functions or ():
         yield _function(function)
 
 
 def _function(function: wire.FunctionDefinition) -> Tool:
     return Tool(function.name, function.description or "", function.parameters or ANYTHING, function.strict)
+
+
+def _custom(tool: wire.CustomDefinition) -> Tool:
+    grammar = (tool.format and tool.format.grammar) or {}
+    syntax, definition = grammar.get("syntax", ""), grammar.get("definition", "")
+    description = custom_description(tool.description, syntax=syntax, definition=definition)
+    return Tool(tool.name, description, ONE_TEXT)
 
 
 def _tool_choice(choice: str | wire.ToolChoiceIn | wire.Named | None) -> ToolChoice:

@@ -168,11 +168,19 @@ class FunctionTool(Lenient):
     function: FunctionDefinition
 
 
+class CustomFormat(Lenient):
+    """The form of a custom tool's input: free, or by a grammar with its `syntax` and `definition`."""
+
+    type: str
+    grammar: dict[str, str] | None = None
+
+
 class CustomDefinition(Lenient):
     """A tool that takes free text."""
 
     name: str = Field(min_length=1)
     description: str | None = None
+    format: CustomFormat | None = None
 
 
 class CustomTool(Lenient):
@@ -336,8 +344,23 @@ class FunctionCall(TypedDict):
     arguments: str
 
 
-class ToolCall(TypedDict):
-    """A call of one of the client's tools."""
+class CustomCall(TypedDict):
+    """A call's name and its free text."""
+
+    name: str
+    input: str
+
+
+class CustomToolCall(TypedDict):
+    """A call of one of the client's custom tools."""
+
+    id: str
+    type: Literal["custom"]
+    custom: CustomCall
+
+
+class FunctionToolCall(TypedDict):
+    """A call of one of the client's functions."""
 
     id: str
     type: Literal["function"]
@@ -351,7 +374,7 @@ class ChatCompletionMessage(TypedDict):
     content: str | None
     refusal: str | None
     reasoning_content: NotRequired[str]
-    tool_calls: NotRequired[list[ToolCall]]
+    tool_calls: NotRequired[list[FunctionToolCall | CustomToolCall]]
 
 
 class Choice(TypedDict):

@@ -11,8 +11,9 @@ from typing import Any
 from typing_extensions import override
 
 from serve_app.bodies import compact
+from serve_app.protocols.neutral import custom_input
 from serve_app.protocols.openai_responses.seals import sealed, sealed_thought
-from serve_app.protocols.openai_responses.tools import ClientTool, call_item, custom_input
+from serve_app.protocols.openai_responses.tools import ClientTool, call_item
 from serve_app.protocols.progress import SEAL
 from workflows.messages import ToolCall
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from serve_app.protocols.neutral import ANYTHING, ONE_TEXT
+from serve_app.protocols.neutral import ANYTHING, ONE_TEXT, custom_description, custom_input
 from serve_app.protocols.openai_responses import wire
 from workflows.messages import Tool, ToolCall
 
@@ -78,23 +78,6 @@ def offered(tools: Iterable[wire.ToolIn], names: ToolNames) -> tuple[Tool, ...]:
     return tuple(known.values())
 
 
-def custom_input(arguments: str) -> str:
-    """The free text that a model meant; all that it wrote when it did not keep to the schema."""
-    try:
-        value = json.loads(arguments)
-    except ValueError:
-        return arguments
-    match value:
-        case {"input": str(text)}:
-            return text
-        case str(text):
-            return text
-        case dict() if len(value) == 1 and isinstance(only := next(iter(value.values())), str):
-            return only
-        case _:
-            return arguments
-
-
 def call_item(call: ToolCall, tool: ClientTool, item_id: str, status: str) -> dict[str, Any]:
     """A call as an output item, in the type, name and namespace that the client used."""
     shared = {"id": item_id, "call_id": call.id, "status": status}
@@ -150,19 +133,13 @@ def _neutral(tool: wire.FunctionTool | wire.CustomTool | wire.ToolSearchTool, na
     said = [text for text in (about, tool.description) if text]
     match tool:
         case wire.CustomTool():
-            said += _grammar(tool.format)
-            return Tool(name, "\n\n".join(said), ONE_TEXT)
+            form = tool.format or wire.Grammar(type="text")
+            syntax, definition = form.syntax or form.type, form.definition or ""
+            return Tool(name, custom_description(*said, syntax=syntax, definition=definition), ONE_TEXT)
         case wire.FunctionTool():
             return Tool(name, "\n\n".join(said), tool.parameters or ANYTHING, tool.strict)
         case _:
             return Tool(name, "\n\n".join(said), tool.parameters or ANYTHING)
-
-
-def _grammar(form: wire.Grammar | None) -> list[str]:
-    """A grammar in words: function calling has no place for one."""
-    if form is None or not form.definition:
-        return []
-    return [f"The whole `input` must follow this {form.syntax or form.type} grammar:\n{form.definition}"]
 
 
 def _flattened(tool: ClientTool) -> str:

@@ -142,7 +142,7 @@ def test_the_chunks_add_up_to_the_unstreamed_message(events: tuple[AnswerEvent, 
     summed = state.get_final_completion().choices[0].message.model_dump()
     end = events[-1]
     assert isinstance(end, AnswerFinished)
-    expected = answer_message(end.message)
+    expected: Any = answer_message(end.message)
     assert (summed["content"] or "") == (expected["content"] or "")
     calls = [(c["id"], c["function"]["name"], c["function"]["arguments"]) for c in summed["tool_calls"] or ()]
     wanted = expected.get("tool_calls", [])

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.protocols.controls import Controls
+from serve_app.protocols.neutral import custom_arguments
 from serve_app.protocols.openai_chat.translate import chat_request, completion, run_request
 from serve_app.protocols.openai_chat.wire import ChatCompletionRequest
 from tests.serve_app.scripted_host import finished
@@ -179,6 +180,13 @@ def test_tools_of_every_type_are_taken_and_foreign_ones_left_out() -> None:
     assert [tool.name for tool in request.tools] == ["look", "list", "patch"]
 
 
+def test_a_custom_tools_grammar_is_told_in_words() -> None:
+    grammar = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: WORD"}}
+    custom = {"type": "custom", "custom": {"name": "patch", "description": "Patches.", "format": grammar}}
+    description = asked(tools=[custom]).tools[0].description
+    assert description == "Patches.\n\nThe whole `input` must follow this lark grammar:\nstart: WORD"
+
+
 def test_deprecated_functions_are_tools() -> None:
     request = asked(functions=[{"name": "look"}], function_call={"name": "look"})
     assert request.tools == (Tool("look", "", NO_ARGUMENTS),)
@@ -336,6 +344,18 @@ def test_an_answer_that_the_client_sends_back_is_the_message_that_it_was(
     end = finished(text, *calls, reasoning=reasoning)
     answer = json.loads(json.dumps(completion(run(), end, 5)["choices"][0]["message"]))
     assert asked(HELLO, answer).messages[1] == end.message
+
+
+@given(st.lists(tool_calls, max_size=3), any_text)
+def test_calls_of_custom_tools_come_back_as_such(others: list[ToolCall], text: str) -> None:
+    patch = ToolCall("c1", "patch", custom_arguments(text))
+    end = finished("", patch, *others)
+    payload = json.loads(json.dumps(completion(run(), end, 5, {"patch"})))
+    assert_completion(payload)
+    answer = payload["choices"][0]["message"]
+    custom = {"id": "c1", "type": "custom", "custom": {"name": "patch", "input": text}}
+    assert answer["tool_calls"][0] == custom
+    assert asked(HELLO, answer).messages[1].tool_calls[0] == patch
 
 
 def test_content_is_null_only_beside_tool_calls() -> None:

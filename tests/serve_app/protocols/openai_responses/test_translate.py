@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.protocols.controls import Controls
-from serve_app.protocols.neutral import custom_arguments
+from serve_app.protocols.neutral import custom_arguments, custom_input
 from serve_app.protocols.openai_responses.compaction import summary_message
 from serve_app.protocols.openai_responses.seals import sealed
 from serve_app.protocols.openai_responses.tools import (
     ClientTool,
     ToolNames,
-    custom_input,
 )
 from serve_app.protocols.openai_responses.translate import Asked, asked, input_items, run_request
 from serve_app.protocols.openai_responses.wire import ResponseRequest
