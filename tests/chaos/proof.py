@@ -65,6 +65,7 @@ class Figures:
     kills: Mapping[str, int]
     runs: int
     runs_by_status: Mapping[str, int]
+    panels: Mapping[str, int]
     unended_runs: int
     answers_without_their_run: int
     runs_of_one_request_doubled: int
@@ -78,6 +79,7 @@ class Figures:
     events_out_of_place: int
     rows_that_disagree: int
     steps_lost_in_answered_runs: int
+    lost_steps: Mapping[str, int]
     before: Load
     after: Load
 
@@ -123,6 +125,7 @@ def figures(stage: Stage, seen: Sequence[Seen], kills: Sequence[Kill], before: L
     calls = _calls(stage.upstream.seen)
     finished = _finished(told)
     kinds = Counter(one.kind for one in seen)
+    lost = [step for run in told if run.summary.status == "ok" for step in _steps_without_end(run)]
     return Figures(
         requests=len(seen),
         answered=kinds["answered"],
@@ -133,6 +136,7 @@ def figures(stage: Stage, seen: Sequence[Seen], kills: Sequence[Kill], before: L
         kills=dict(Counter(kill.kind for kill in kills if kill.hit)),
         runs=len(told),
         runs_by_status=dict(Counter(run.summary.status for run in told)),
+        panels=dict(Counter(run.summary.panel or "none" for run in told)),
         unended_runs=sum(run.summary.status == "running" for run in told),
         answers_without_their_run=_unrecorded(seen, told),
         runs_of_one_request_doubled=sum(n > 1 for n in Counter(run.token for run in told).values()),
@@ -269,7 +273,7 @@ def _agree(run: Told) -> bool:
     return all(one[name] == other[name] for name in one if name != "cost_usd")
 
 
-def _steps_without_end(run: Told) -> int:
-    started = {event.step_id for event in run.events if isinstance(event, StepStarted)}
+def _steps_without_end(run: Told) -> list[str]:
+    started = {event.step_id: event.step_kind for event in run.events if isinstance(event, StepStarted)}
     ended = {getattr(event, "step_id", "") for event in run.events if event.kind in ENDED}
-    return len(started - ended)
+    return [f"{kind} ({run.summary.panel})" for step, kind in started.items() if step not in ended]
