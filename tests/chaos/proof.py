@@ -152,9 +152,8 @@ def figures(stage: Stage, seen: Sequence[Seen], kills: Sequence[Kill], before: L
         events_out_of_place=sum(list(run.places) != sorted(set(run.places)) for run in told)
         + _doubled(place for run in told for place in run.places),
         rows_that_disagree=sum(not _agree(run) for run in told),
-        steps_lost_in_answered_runs=sum(
-            _steps_without_end(run) for run in told if run.summary.status == "ok"
-        ),
+        steps_lost_in_answered_runs=len(lost),
+        lost_steps=dict(Counter(lost)),
         before=before,
         after=load_of(stage),
     )
