@@ -152,7 +152,8 @@ def figures(stage: Stage, seen: Sequence[Seen], kills: Sequence[Kill], before: L
         events_out_of_place=sum(list(run.places) != sorted(set(run.places)) for run in told)
         + _doubled(place for run in told for place in run.places),
         rows_that_disagree=sum(not _agree(run) for run in told),
-        steps_lost_in_answered_runs=len(lost),
+        # A panel that broke with its coordinator is told to the main LLM, and its branches have no end of their own.
+        steps_lost_in_answered_runs=sum("(failed)" not in step for step in lost),
         lost_steps=dict(Counter(lost)),
         before=before,
         after=load_of(stage),

@@ -53,7 +53,7 @@ def test_nothing_is_lost_and_nothing_is_paid_twice_whatever_is_killed(
     assert [one.kind for one in warm] == ["answered"] * 3, warm
     product_apart.upstream.seen.clear()
     before = proof.load_of(product_apart)
-    killer = Killer(product_apart, random, extent.rounds, 0.6 * extent.seconds)
+    killer = Killer(product_apart, random, extent.rounds, extent.seconds)
     killer.start()
     asked = [wish for wish in wishes(random, extent.requests + 3) if wish.token > "plan-0002-x"]
     seen = asyncio.run(ask_all(product_apart.base_url, asked, extent.seconds))
