@@ -18,6 +18,8 @@ from workflows.flow import ToolOutcome
 
 FOLLOW_SECONDS = 10.0
 """How long one question for news waits at the coordinator."""
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before a lost panel is asked for again: a process is back after two, on a busy machine after ten."""
 
 
 class RemotePanels:
@@ -40,8 +42,16 @@ class RemotePanels:
         """Carry out one tool call.
 
         Cancelling an await does not cancel a Ray call, and nothing is cancelled for us behind the fast ingress:
-        so whoever waits cancels.
+        so whoever waits cancels. A coordinator that is away, or that finds a part away when it comes back, is asked again:
+        it joins what is under way and reads what is done.
         """
+        for pause in PAUSES:
+            with suppress(ClusterError):
+                return await self._convene(order)
+            await asyncio.sleep(pause)
+        return await self._convene(order)
+
+    async def _convene(self, order: PanelOrder) -> ToolOutcome:
         coordinator = self._coordinators[shard(order.run_id, len(self._coordinators))]
         ref = coordinator.convene.remote(order)
         try:
