@@ -188,7 +188,7 @@ class Conversation:
         self._outcome: Outcome
         self._over = False
         self._first_seconds: float | None = None
-        self._span = spans.workflow(home.spec, run)
+        self._span = spans.workflow(home.spec, run, earlier)
 
     async def events(self) -> AsyncGenerator[AnswerEvent, None]:
         """Everything that the client may see."""

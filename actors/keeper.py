@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
+from actors import spans
 from actors.conversation import Conversations, Credits, History, Leaving, Panels
 from actors.kept import AnswerLog
 from actors.models.factory import ModelFactory, load_litellm
@@ -159,8 +160,9 @@ class Keeper:
         if not events:
             home = self._home(workflow, version)
             told = workflow.model_dump(mode="json", exclude_defaults=True)
+            trace_id, driver = spans.trace_id_in(run.traceparent), journal.driver
             await journal.append(
-                [run_started(run, home.hash, version, trace_id="", driver=journal.driver, workflow=told)]
+                [run_started(run, home.hash, version, trace_id=trace_id, driver=driver, workflow=told)]
             )
             self._drive(run, home, Earlier())
             return

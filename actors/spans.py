@@ -24,10 +24,12 @@ from workflows.attempts import attempt_of
 from workflows.errors import Failure
 from workflows.flow import Answered, Call, Cancelled, Failed, Outcome, ToolOutcome
 from workflows.messages import Usage
+from workflows.resume import Earlier
 from workflows.spec import ModelSpec, WorkflowSpec
 
 carrier = telemetry.carrier
 trace_id = telemetry.trace_id_of
+trace_id_in = telemetry.trace_id_in
 
 
 def server(method: str, route: str, parent: str) -> Span:
@@ -44,18 +46,18 @@ def end_server(span: Span, status: int) -> None:
     span.end()
 
 
-def workflow(spec: WorkflowSpec, run: RunRequest, *, first_trace: str = "") -> Span:
-    """The span of a whole run.
+def workflow(spec: WorkflowSpec, run: RunRequest, earlier: Earlier) -> Span:
+    """The span of a whole run, or of one of its lives.
 
-    A run that is taken up again, or goes on after its request was answered, has a trace of its own; `first_trace`
-    is the id of the one in which it began, to which this one links.
+    It belongs to the trace of the request that the run, or this life, answers, also when the run outlives it. A life
+    that began without a request has a trace of its own. Every later life links to the span of the first.
     """
-    first = telemetry.link(first_trace, _identity(run.run_id)) if first_trace else None
+    first = telemetry.link(earlier.first_trace, _identity(run.run_id)) if earlier.lives else None
     return telemetry.start(
         semconv.workflow_span(spec.name),
         run.traceparent,
         attributes=semconv.workflow(run.virtual_model, run.run_id, protocol=run.protocol, stream=run.stream),
-        identity=_identity(run.run_id),
+        identity=_identity(run.run_id, life=earlier.lives + 1),
         links=[first] if first else (),
     )
 
@@ -74,7 +76,7 @@ def tool(order: PanelOrder) -> Span:
             workflow_name=spec.name,
         )
         | semconv.step(use.step_id, "tool", run_id=order.run_id),
-        identity=_identity(order.run_id, use.step_id),
+        identity=_identity(order.run_id, use.step_id, order.traceparent),
     )
     if telemetry.captures_content():
         span.set_attributes(semconv.content(arguments=use.call.arguments))
@@ -88,7 +90,7 @@ def agent(call: Call, run_id: str, workflow_name: str, parent: str) -> Span:
         parent,
         attributes=semconv.agent(call.name, workflow_name=workflow_name)
         | semconv.step(call.step_id, call.kind, run_id=run_id, name=call.name, alias=call.model),
-        identity=_identity(run_id, call.step_id),
+        identity=_identity(run_id, call.step_id, parent),
     )
 
 
@@ -236,7 +238,7 @@ def _attempt(order: CallOrder, queued: float | None, *, at: float | None = None)
         | semconv.attempt(number, hedge=hedge, queued_seconds=None if queued is None else max(0.0, queued)),
         workflow_name=order.workflow,
         agent_name=call.name,
-        identity=_identity(order.run_id, f"{call.step_id}/call"),
+        identity=_identity(order.run_id, f"{call.step_id}/call", order.traceparent),
         at=at,
     )
 
@@ -282,8 +284,9 @@ def _chat(
     return span
 
 
-def _identity(run_id: str, step_id: str = "") -> str:
-    return f"{run_id}/{step_id}"
+def _identity(run_id: str, step_id: str = "", parent: str = "", *, life: int = 1) -> str:
+    # Two lives may be in one trace, when a client repeats its request within it.
+    return f"{run_id}/{step_id}/{parent or life}"
 
 
 def _fail(span: Span, failure: Failure) -> None:

@@ -159,6 +159,11 @@ def trace_id_of(span: Span | None = None) -> str:
     return f"{at.trace_id:032x}" if at.is_valid else ""
 
 
+def trace_id_in(carried: str) -> str:
+    """The trace's id of what `carrier` wrote; empty when there is none."""
+    return trace_id_of(trace.get_current_span(continue_from(carried))) if carried else ""
+
+
 def continue_from(parent: str) -> context.Context:
     """The context to start a span in: a child of what `carrier` wrote, or of the current span when that is bad."""
     current = context.get_current()

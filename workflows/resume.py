@@ -13,7 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workflows.errors import Failure
-from workflows.events import Event, RunResumed, StepCancelled, StepFailed, StepFinished, StepStarted
+from workflows.events import (
+    Event,
+    RunResumed,
+    RunStarted,
+    StepCancelled,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+)
 from workflows.flow import Answered, Call, ToolOutcome, ToolUse, Tried
 from workflows.messages import ChatRequest, ToolCall, Usage
 from workflows.track import spent
@@ -49,11 +57,13 @@ class Earlier:
     Attributes:
         lives: how many there were; 0 for a run that begins.
         seconds: how long they lasted together.
+        first_trace: the id of the trace in which the run began; empty when nobody traced it.
         steps: by step id.
     """
 
     lives: int = 0
     seconds: float = 0.0
+    first_trace: str = ""
     steps: Mapping[str, Known] = field(default_factory=dict)
 
     def known(self, step_id: str) -> Known:
@@ -95,6 +105,7 @@ def earlier_lives(events: Iterable[Event]) -> Earlier:
     return Earlier(
         lives=len(ats) - 1 if len(ats) > 1 else 0,
         seconds=sum(max(life) - min(life) for life in ats if life),
+        first_trace=next((event.trace_id for event in told if isinstance(event, RunStarted)), ""),
         steps=_steps(told),
     )
 

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 import pytest
 
 from actors import span_contents, spans
-from actors.orders import CallOrder
+from actors.orders import CallOrder, PanelOrder
 from cluster import telemetry
 from cluster.settings import environment
 from tests.otlp import HttpReceiver, ReceivedSpan
-from workflows.flow import Answered, Call, Cancelled
+from workflows.answer import RunRequest
+from workflows.flow import Answered, Call, Cancelled, ToolUse
 from workflows.messages import ChatRequest, Completion, Image, Message, Sampling, Text, ToolCall, Usage
-from workflows.spec import ModelSpec
+from workflows.resume import Earlier
+from workflows.spec import ModelSpec, WorkflowSpec
 
+FIRST = f"00-{'a' * 32}-{'b' * 16}-01"
 SECRET = "the client's secret"
 MODEL = ModelSpec.model_validate(
     {"model": "gpt-5.5", "base_url": "https://llm.test:8443/v1", "temperature": 0.4}
@@ -89,3 +92,50 @@ def test_a_tool_call_is_written_as_the_conventions_have_it() -> None:
     message = Message("assistant", (ToolCall("call_1", "look", '{"a": 1}'),))
     (said,) = json.loads(str(span_contents.answered(message)["gen_ai.output.messages"]))
     assert said["parts"] == [{"type": "tool_call", "id": "call_1", "name": "look", "arguments": '{"a": 1}'}]
+
+
+SPEC = WorkflowSpec.model_validate(
+    {
+        "version": 1,
+        "name": "plain",
+        "models": {"gpt": {"model": "gpt-5.5", "base_url": "https://llm.test/v1"}},
+        "main": {"model": "gpt"},
+    }
+)
+
+
+def lives(collector: HttpReceiver, *parents: str) -> list[ReceivedSpan]:
+    """The spans of a run in each of its lives: of the run, and of a tool and a branch that every life uses anew."""
+    telemetry.setup("x")
+    first_trace = spans.trace_id_in(parents[0])
+    for number, parent in enumerate(parents):
+        run = RunRequest(
+            run_id="run_1", virtual_model="plain", protocol="api", request=CALL.request, traceparent=parent
+        )
+        whole = spans.workflow(SPEC, run, Earlier(lives=number, first_trace=first_trace))
+        use = ToolUse("review.1", "main", "review", ToolCall("call_1", "review", "{}"), CALL.request)
+        tool = spans.tool(PanelOrder("run_1", use, SPEC, 1, spans.carrier(whole)))
+        branch = spans.agent(CALL, "run_1", "plain", spans.carrier(tool))
+        for span in (branch, tool, whole):
+            span.end()
+    return list(collector.wait_for(lambda told: len(told) == 3 * len(parents)))
+
+
+def test_every_later_life_of_a_run_links_to_the_first(collector: HttpReceiver) -> None:
+    told = [s for s in lives(collector, FIRST, "", "") if s.name.startswith("invoke_workflow")]
+    first, *later = told
+    assert (first.trace_id, first.links) == ("a" * 32, ())
+    assert [span.links for span in later] == [((first.trace_id, first.span_id),)] * 2
+    assert len({span.trace_id for span in told}) == 3
+
+
+def test_lives_in_one_trace_are_spans_of_their_own(collector: HttpReceiver) -> None:
+    """A client repeats its request within one trace of its own, and the run that failed is gone on with."""
+    told = lives(collector, FIRST, f"00-{'a' * 32}-{'c' * 16}-01")
+    assert {span.trace_id for span in told} == {"a" * 32}
+    assert len({span.span_id for span in told}) == len(told)
+
+
+def test_the_trace_of_a_context_is_known_also_with_a_tracestate_and_there_may_be_none() -> None:
+    assert spans.trace_id_in(f"{FIRST} vendor=abc") == "a" * 32
+    assert spans.trace_id_in("") == ""

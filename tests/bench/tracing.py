@@ -13,6 +13,8 @@ from tests.bench.stand import Server, product, upstream
 from tests.otlp import GrpcReceiver
 
 AT_ONCE = 16
+RUNS = 48
+"""In each measurement; many short ones that alternate share out what else the machine does."""
 
 
 class Sink(GrpcReceiver):
@@ -39,14 +41,16 @@ def measure(effort: Effort) -> Iterator[Figure]:
 
 
 def _compared(silent: Server, speaking: Server, sink: Sink, effort: Effort) -> Iterator[Figure]:
-    runs, before = max(effort.least, 192), sink.received
+    rounds, before = 4 * effort.rounds, sink.received
     without, with_ = list[float](), list[float]()
-    for _ in range(effort.rounds):
-        without.append(_cpu_ms(silent, runs))
-        with_.append(_cpu_ms(speaking, runs))
-    spans = (sink.received - before) / (runs * effort.rounds)
+    for number in range(rounds):
+        both = [(silent, without), (speaking, with_)]
+        for server, used in both if number % 2 else reversed(both):
+            used.append(_cpu_ms(server, RUNS))
+    spans = (sink.received - before) / (RUNS * rounds)
     pairs = zip(with_, without, strict=True)
     yield over("tracing_cpu_overhead", [on / off - 1 for on, off in pairs], "share", "the same, untraced")
+    yield over("untraced_cpu_ms", without, "ms CPU a run")
     yield over("tracing_cpu_ms", [on - off for on, off in zip(with_, without, strict=True)], "ms CPU a run")
     yield Figure("tracing_spans", spans, "a run")
 

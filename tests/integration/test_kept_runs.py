@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.conftest import Product
 from tests.integration.panels import ANSWER
 from tests.integration.test_faults import processes
 from tests.integration.test_panels import PROMPT, eventually, run
+from tests.otlp import ReceivedSpan
 
 pytestmark = pytest.mark.ray
 
@@ -108,9 +111,10 @@ def test_only_what_runs_in_the_background_can_be_cancelled(product: Product) -> 
 def test_a_run_outlives_the_process_that_drives_it_and_nothing_is_paid_twice(
     product: Product, role: str
 ) -> None:
-    already = len(product.upstream.seen)
+    already, trace_id = len(product.upstream.seen), secrets.token_hex(16)
+    traced = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
     with product.openai() as client:
-        began = client.responses.create(model=THOUGHTFUL, input=PROMPT, background=True)
+        began = client.responses.create(model=THOUGHTFUL, input=PROMPT, background=True, extra_headers=traced)
         eventually(lambda: calls(product, "thoughtful", already) == 3)
         (process,) = processes(product, role)
         process.send_signal(signal.SIGKILL)
@@ -122,6 +126,24 @@ def test_a_run_outlives_the_process_that_drives_it_and_nothing_is_paid_twice(
     assert calls(product, "judge", already) == 1
     shown = run(product, run_of(began.id))
     assert shown["panel"] == "ran"
+    assert shown["trace_id"] == trace_id
+    whole = life_that_ended(product, run_of(began.id))
+    if role == "Keeper":
+        assert [linked for linked, _ in whole.links] == [trace_id]
+        assert whole.trace_id != trace_id
+    else:
+        assert (whole.trace_id, whole.links) == (trace_id, ())
+
+
+def life_that_ended(product: Product, run_id: str) -> ReceivedSpan:
+    """The span of the life of a run that came to its end."""
+
+    def found(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:
+        lives = [span for span in spans if span.name.startswith("invoke_workflow")]
+        return [span for span in lives if span.attributes["stellarator.run.id"] == run_id]
+
+    (span,) = found(product.collector.wait_for(lambda spans: bool(found(spans))))
+    return span
 
 
 def test_a_finished_panel_is_not_convened_again_when_its_run_is_gone_on_with(product: Product) -> None:

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 from tests.workflows.stories import BEGAN, MODEL_TIMEOUT, asked, fusion_run
 from workflows.attempts import attempt_after
-from workflows.events import Event, RunResumed, StepCancelled, StepFailed, StepFinished, StepStarted
+from workflows.events import (
+    Event,
+    RunResumed,
+    RunStarted,
+    StepCancelled,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+)
 from workflows.flow import Call, ToolUse, Tried
 from workflows.messages import ChatRequest, ToolCall, Usage
 from workflows.policy import Retry
@@ -38,6 +46,13 @@ def test_a_run_that_begins_has_nothing_behind_it() -> None:
     earlier = earlier_lives([])
     assert (earlier.lives, earlier.seconds) == (0, 0.0)
     assert earlier.answered(call("turn.1")) is None
+
+
+def test_the_trace_in_which_a_run_began_is_known_to_its_later_lives() -> None:
+    (start, *rest) = events_until(f"run_1:{TOOL}/broad:ended")
+    assert isinstance(start, RunStarted)
+    again = RunResumed(id="run_1:resumed:1", run_id="run_1", at=BEGAN + 9, driver="other")
+    assert earlier_lives([replace(start, trace_id="a" * 32), *rest, again]).first_trace == "a" * 32
 
 
 def test_a_finished_call_is_answered_when_it_asks_the_same() -> None:
