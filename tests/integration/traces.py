@@ -64,8 +64,8 @@ def wait_for_trace(collector: Receiver, trace_id: str, complete: Callable[[Trace
 
 
 def credited(trace: Trace) -> bool:
-    """Whether the last that is heard of a run with an answered panel has come."""
-    return bool(trace.named("credit"))
+    """Whether the last that is heard of a run with an answered panel has come, and a call of each of its agents."""
+    return bool(trace.named("credit")) and all(trace.below(agent) for agent in trace.named("invoke_agent"))
 
 
 def check_laws(trace: Trace, caller: str = "") -> None:
