@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from actors.models.scripted.server import RunningUpstream
 
@@ -63,6 +65,23 @@ class Desk:
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.communicate(timeout=PATIENCE)
+
+    def clear(self) -> None:
+        """Stop what clients left running: a process that still has this home as its own was started for it."""
+        left = [process for process in psutil.process_iter() if self._is_home_of(process)]
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _, stubborn = psutil.wait_procs(left, timeout=10)
+        for process in stubborn:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def _is_home_of(self, process: psutil.Process) -> bool:
+        try:
+            return bool(process.environ().get("HOME") == str(self.home))
+        except (psutil.Error, OSError):
+            return False
 
     def connect(self, client: str, *options: str) -> dict[str, Any]:
         """What `stellarator connect CLIENT` tells."""

@@ -60,8 +60,11 @@ def desk() -> Iterator[Desk]:
         with running(rules()) as upstream:
             desk = Desk(home, Path(FOLDER), upstream)
             (home / "fusion.yaml").write_text(dump(workflow(upstream.base_url)))
-            with desk.up(home / "fusion.yaml", free_port("127.0.0.1")):
-                yield desk
+            try:
+                with desk.up(home / "fusion.yaml", free_port("127.0.0.1")):
+                    yield desk
+            finally:
+                desk.clear()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
