@@ -62,6 +62,7 @@ STATUSES: Mapping[str, int] = {
     "publish_failed": 500,
     "overloaded": 429,
     "journal_unavailable": 503,
+    "journal_refused": 500,
 }
 """The HTTP status of every error code; an unknown code is a 500."""
 
@@ -245,16 +246,20 @@ def _anthropic_type(status: int) -> AnthropicErrorType:
 def _of_failure(failure: Failure, param: str) -> Fault:
     status = STATUSES.get(failure.code, 500)
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}  # noqa: PLR2004  # HTTP's own number
+    message = failure.message
     retry_after = failure.retry_after if failure.retry_after is not None else _RETRY_AFTER.get(status)
     if retry_after is not None:
         headers["retry-after"] = str(math.ceil(retry_after))
+    if status == 429:  # noqa: PLR2004  # HTTP's own number
+        # Also in words: a stream that has begun has no headers left, and Codex reads it from there.
+        message = f"{message.rstrip('.')}. Please try again in {headers['retry-after']}s."
     if not failure.retryable:
         # The official SDKs repeat every 5xx unless told not to; each try may be a panel.
         headers["x-should-retry"] = "false"
     return Fault(
         status=status,
         code=failure.code,
-        message=failure.message,
+        message=message,
         param=param,
         retryable=failure.retryable,
         headers=headers,

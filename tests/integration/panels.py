@@ -54,6 +54,8 @@ def rules() -> list[dict[str, Any]]:
         {"match": {"model": "swamped"}, "answer": "Now I have time: fine."},
         *[heavy_tailed(f"{kind}-{seed}", seed) for kind in ("all", "two") for seed in (1, 2, 3)],
         {"match": {"model": "refused"}, "fail": {"status": 401, "message": "wrong key"}},
+        {"match": {"model": "full"}, "fail": {"status": 429, "message": "no room"}},
+        {"match": {"model": "cut"}, "answer": "This breaks off.", "chunks": 4, "disconnect": True},
         {"match": {"model": "judge"}, "json": ANALYSIS},
         {"match": {"model": "endless"}, "answer": "word " * 2000, "chunks": 2000, "pace": 0.05},
         *gates.rules(),
@@ -203,4 +205,8 @@ def published(base_url: str) -> list[WorkflowSpec]:
         with_eyes("with-eyes", base_url),
         pass_through("plain", base_url, "main"),
         pass_through("endless", base_url, "endless"),
+        pass_through("refused", base_url, "refused"),
+        pass_through("down", base_url, "broken"),
+        pass_through("full", base_url, "full"),
+        pass_through("cut", base_url, "cut"),
     ]

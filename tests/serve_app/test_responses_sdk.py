@@ -161,6 +161,21 @@ async def test_an_error_in_mid_stream_is_a_failed_response_and_the_last_event() 
     assert [event.sequence_number for event in events] == list(range(len(events)))
 
 
+async def test_an_unstreamed_answer_that_fails_late_is_a_failed_response() -> None:
+    async def late(run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
+        yield started(run)
+        await asyncio.sleep(0.05)
+        yield AnswerFailed(failure=Failure("upstream_busy", "Busy.", retryable=True, retry_after=7))
+
+    async with opened(late, Limits(commit_whole_after=0.01, keepalive=0.01)) as door:
+        raw = await door.client.responses.with_raw_response.create(model=MODEL, input="Hi")
+    assert_response(raw.http_response.json())
+    answer = raw.parse()
+    assert (answer.status, answer.output_text) == ("failed", "")
+    assert answer.error
+    assert answer.error.message == "Busy. Please try again in 7s."
+
+
 async def hangs(run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
     yield started(run)
     yield TextDelta("Hel")

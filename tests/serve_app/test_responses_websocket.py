@@ -184,7 +184,8 @@ async def test_an_early_failure_has_its_status_and_the_connection_goes_on() -> N
         await create(connection)
         assert (await heard(connection))[-1]["type"] == "response.completed"
     assert (error["type"], error["status"], error["headers"]["retry-after"]) == ("error", 429, "7")
-    assert (error["error"]["code"], error["message"]) == ("rate_limit_exceeded", "The model is busy.")
+    assert error["error"]["code"] == "rate_limit_exceeded"
+    assert error["message"] == "The model is busy. Please try again in 7s."
 
 
 async def test_a_failure_in_the_middle_is_a_failed_response_that_cannot_be_continued() -> None:

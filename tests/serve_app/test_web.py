@@ -239,7 +239,7 @@ async def test_a_run_that_fails_early_has_a_status_of_its_own(
     host.script = plays(AnswerFailed(failure=BUSY))
     response = await client.post(CHAT, json={**HELLO, "stream": stream})
     assert (response.status_code, response.headers["retry-after"]) == (429, "3")
-    assert error_of(response)["message"] == "Slow down."
+    assert error_of(response)["message"] == "Slow down. Please try again in 3s."
     assert response.headers["x-stellarator-run-id"] == host.runs[0].run_id
 
 

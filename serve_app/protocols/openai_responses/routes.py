@@ -100,13 +100,17 @@ async def _finish(host: Host, run: RunRequest, encoder: ResponseEncoder) -> dict
 def _whole(
     host: Host, run: RunRequest, encoder: ResponseEncoder, request: Request, limits: Limits
 ) -> LateAnswer:
-    """The answer in one piece."""
+    """The answer in one piece. One that fails when its status is sent is a response that says so itself."""
 
     async def answer() -> Response:
         headers = await _finish(host, run, encoder)
         return Json(encoder.response, headers=headers)
 
-    return LateAnswer(answer(), limits=limits, failure=lambda error: error_body(error, request.scope))
+    def failure(error: Exception) -> bytes:
+        encoder.failed(fault_of(error, request.state.request_id))
+        return bytes(Json(encoder.response).body)
+
+    return LateAnswer(answer(), limits=limits, failure=failure)
 
 
 def _compacted(

@@ -26,7 +26,11 @@ def stored_router(host: Host, records: Records, limits: Limits) -> APIRouter:
     """The routes of stored responses."""
     router = APIRouter(tags=["Responses"])
 
-    @router.get(_ONE, response_model=None, responses={200: {"model": wire_out.Response}})
+    @router.get(
+        _ONE,
+        response_model=None,
+        responses={200: {"model": wire_out.Response, "content": {"text/event-stream": {}}}},
+    )
     async def retrieve_response(
         response_id: str,
         request: Request,
