@@ -79,6 +79,9 @@ def spliced(conversation: Sequence[Message], remembered: Mapping[str, HiddenTurn
         is_answer = message.role == "assistant" and bool(fresh)
         for run_id in fresh:
             own = rest if is_answer and run_id == fresh[-1] else None
+            if own is not None and (begun := _begun(told, own, remembered[run_id].said)):
+                own = (*(part for message in told[-begun:] for part in (*message.parts, Text("\n"))), *own)
+                del told[-begun:]
             told += _put_back(remembered[run_id], brought.pop(run_id), own)
         left = () if is_answer else _kept(rest, remembered[runs[-1]].said)
         if left:
@@ -113,6 +116,18 @@ def _taken_apart(message: Message, origin: Mapping[str, str]) -> tuple[list[str]
             case _:
                 rest.append(part)
     return list(runs), tuple(rest)
+
+
+def _begun(told: Sequence[Message], own: tuple[Part, ...], said: str) -> int:
+    """How many messages before the one with the calls are its beginning: Responses sets texts of different turns apart."""
+    words, wanted, count = _words(own), said.split(), 0
+    while words != wanted and count < len(told):
+        before = told[-count - 1]
+        if before.role != "assistant" or before.tool_calls:
+            return 0
+        words = [*_words(before.parts), *words]
+        count += 1
+    return count if words == wanted else 0
 
 
 def _put_back(

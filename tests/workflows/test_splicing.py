@@ -155,6 +155,15 @@ def test_results_may_come_in_any_order_and_between_parts_of_the_answer() -> None
     assert back(USER, SEEN, result(SECOND), result(FIRST)) == WHOLE
 
 
+def test_an_answer_may_begin_in_messages_of_its_own() -> None:
+    """As Responses has it when the model thinks between its turns."""
+    texts = [Message("assistant", (Text(text), Reasoning("hm"))) for text in ("I ask", "the panel.")]
+    rest = replace(SEEN, parts=(Text("\n\nI look."), *SEEN.parts[2:]))
+    assert back(USER, *texts, rest, result(FIRST), result(SECOND)) == WHOLE
+    other = Message.of("assistant", "Something else.")
+    assert back(USER, other, SEEN, result(FIRST), result(SECOND)) == (USER, other, *WHOLE[1:])
+
+
 def test_a_call_that_the_client_took_out_is_out() -> None:
     less = replace(SEEN, parts=SEEN.parts[:3])
     told = back(USER, less, result(FIRST))
