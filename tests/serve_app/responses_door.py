@@ -1,8 +1,8 @@
 """A door for the official SDK's Responses, with scripted virtual models behind it and what they did on record."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from openai import AsyncOpenAI
@@ -20,7 +20,8 @@ from tests.serve_app.scripted_host import (
 )
 from workflows.answer import AnswerEvent, AnswerFinished, RunRequest
 from workflows.events import RunFinished, RunStarted, StepFinished, StepStarted
-from workflows.messages import Completion, TextDelta, ToolCall, ToolCallDelta
+from workflows.messages import Completion, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
+from workflows.relay import Relay
 
 
 @dataclass
@@ -46,7 +47,7 @@ async def opened(
 
 
 def recorded(script: Script, records: ScriptedRecords) -> Script:
-    """The same answers, with the events that the driver writes into the journal."""
+    """The same answers as the driver relays them, with the events that it writes into the journal."""
 
     async def answer(run: RunRequest) -> AsyncGenerator[AnswerEvent, None]:
         shared: Any = {"run_id": run.run_id, "at": 5.0}
@@ -68,9 +69,17 @@ def recorded(script: Script, records: ScriptedRecords) -> Script:
                 name="turn 1",
             ),
         )
-        async for event in script(run):
-            if isinstance(event, AnswerFinished):
-                completion = Completion(event.message, event.finish_reason, event.usage)
+        relay = Relay(run.run_id)
+        async for told in script(run):
+            event = told
+            if isinstance(told, TextDelta | ReasoningDelta | ToolCallDelta):
+                for delta in relay.feed(told):
+                    yield delta
+                continue
+            if isinstance(told, AnswerFinished):
+                completion = Completion(told.message, told.finish_reason, told.usage)
+                list(relay.feed(completion))
+                event = replace(told, message=relay.message)
                 await records.add(
                     StepFinished(id=f"{run.run_id}:te", **shared, step_id="turn.1", completion=completion),
                     RunFinished(
@@ -113,11 +122,19 @@ async def calls_then_answers(run: RunRequest) -> AsyncGenerator[AnswerEvent, Non
     yield finished("", *CALLS)
 
 
-OUTPUTS: Any = [
-    {"type": "function_call_output", "call_id": "call_1", "output": "found"},
-    {
-        "type": "custom_tool_call_output",
-        "call_id": "call_2",
-        "output": [{"type": "input_text", "text": "all"}],
-    },
-]
+def calls_of(response: Any) -> list[str]:
+    """The ids of the calls in the SDK's response."""
+    return [item.call_id for item in response.output]
+
+
+def outputs(calls: Sequence[str]) -> Any:
+    """The results of the calls with these two ids."""
+    look, run = calls
+    return [
+        {"type": "function_call_output", "call_id": look, "output": "found"},
+        {
+            "type": "custom_tool_call_output",
+            "call_id": run,
+            "output": [{"type": "input_text", "text": "all"}],
+        },
+    ]

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from serve_app.hosting import Limits
 from tests.serve_app.response_shapes import assert_response, assert_response_event
-from tests.serve_app.responses_door import OUTPUTS, TOOLS, calls_then_answers, opened
+from tests.serve_app.responses_door import TOOLS, calls_of, calls_then_answers, opened, outputs
 from tests.serve_app.scripted_host import KEY, MODEL, plays, says, started
 from workflows.answer import AnswerEvent, AnswerFailed, RunRequest
 from workflows.errors import Failure
@@ -64,18 +64,19 @@ async def test_parallel_tools_streamed_and_their_results_sent_back_by_a_stateles
         sent_back: Any = [
             {"role": "user", "content": "Hi"},
             *(item.to_dict() for item in first.output),
-            *OUTPUTS,
+            *outputs(calls_of(first)),
         ]
         answer = await responses.create(model=MODEL, input=sent_back, tools=TOOLS, store=False)
     assert answer.output_text == "Done"
     _, assistant, *results = door.host.runs[1].request.messages
+    ids = calls_of(first)
     assert [(call.id, call.name) for call in assistant.tool_calls] == [
-        ("call_1", "look"),
-        ("call_2", "functions__exec"),
+        (ids[0], "look"),
+        (ids[1], "functions__exec"),
     ]
     assert [result.parts[0] for result in results] == [
-        ToolResult("call_1", (Text("found"),)),
-        ToolResult("call_2", (Text("all"),)),
+        ToolResult(ids[0], (Text("found"),)),
+        ToolResult(ids[1], (Text("all"),)),
     ]
 
 

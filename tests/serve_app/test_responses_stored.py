@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from tests.serve_app.response_shapes import assert_item_list, assert_response
-from tests.serve_app.responses_door import OUTPUTS, TOOLS, calls_then_answers, opened
+from tests.serve_app.responses_door import TOOLS, calls_of, calls_then_answers, opened, outputs
 from tests.serve_app.scripted_host import MODEL, says
 from workflows.messages import Message
 
@@ -16,7 +16,7 @@ async def test_a_conversation_goes_on_by_the_id_of_its_last_response() -> None:
         responses = door.client.responses
         first = await responses.create(model=MODEL, input="Hi", tools=TOOLS, instructions="Be brief.")
         second = await responses.create(
-            model=MODEL, input=OUTPUTS, tools=TOOLS, previous_response_id=first.id
+            model=MODEL, input=outputs(calls_of(first)), tools=TOOLS, previous_response_id=first.id
         )
         await responses.create(model=MODEL, input="Thanks", previous_response_id=second.id)
     assert second.previous_response_id == first.id
@@ -69,7 +69,7 @@ async def test_input_items_are_listed_in_pages() -> None:
         responses = door.client.responses
         first = await responses.create(model=MODEL, input="Hi", tools=TOOLS)
         second = await responses.create(
-            model=MODEL, input=OUTPUTS, tools=TOOLS, previous_response_id=first.id
+            model=MODEL, input=outputs(calls_of(first)), tools=TOOLS, previous_response_id=first.id
         )
         raw = await responses.input_items.with_raw_response.list(second.id, limit=2, order="asc")
         assert_item_list(raw.http_response.json())
@@ -92,7 +92,7 @@ async def test_earlier_items_may_be_referred_to_by_their_ids() -> None:
         responses = door.client.responses
         first = await responses.create(model=MODEL, input="Hi", tools=TOOLS)
         referred: Any = [{"type": "item_reference", "id": item.id} for item in first.output]
-        sent: Any = [{"role": "user", "content": "Hi"}, *referred, *OUTPUTS]
+        sent: Any = [{"role": "user", "content": "Hi"}, *referred, *outputs(calls_of(first))]
         await responses.create(model=MODEL, input=sent, tools=TOOLS)
         with pytest.raises(openai.BadRequestError, match="not found"):
             await responses.create(model=MODEL, input=[{"type": "item_reference", "id": "msg_0_0"}])

@@ -14,7 +14,7 @@ from serve_app.hosting import Limits
 from serve_app.protocols.openai_responses.stored import Stored
 from serve_app.protocols.openai_responses.websocket import WAITING, Memory, events_in
 from tests.serve_app.response_shapes import assert_response, assert_response_event
-from tests.serve_app.responses_door import OUTPUTS, TOOLS, Door, calls_then_answers, opened
+from tests.serve_app.responses_door import TOOLS, Door, calls_then_answers, opened, outputs
 from tests.serve_app.scripted_host import KEY, MODEL, Script, plays, says, started
 from workflows.answer import AnswerEvent, AnswerFailed, RunRequest
 from workflows.errors import Failure
@@ -97,7 +97,8 @@ async def test_tool_results_continue_a_response_that_was_never_stored() -> None:
     async with connected(calls_then_answers) as (door, connection):
         await create(connection, tools=TOOLS, store=False)
         first = (await heard(connection))[-1]["response"]
-        await create(connection, input=OUTPUTS, tools=TOOLS, store=False, previous_response_id=first["id"])
+        results = outputs([item["call_id"] for item in first["output"]])
+        await create(connection, input=results, tools=TOOLS, store=False, previous_response_id=first["id"])
         second = (await heard(connection))[-1]["response"]
     assert second["previous_response_id"] == first["id"]
     assert [message.role for message in door.host.runs[1].request.messages] == [
