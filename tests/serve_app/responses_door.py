@@ -19,7 +19,7 @@ from tests.serve_app.scripted_host import (
     started,
 )
 from workflows.answer import AnswerEvent, AnswerFinished, RunRequest
-from workflows.events import RunFinished, RunStarted, StepFinished, StepStarted
+from workflows.events import Event, RunFinished, RunStarted, StepFinished, StepStarted
 from workflows.messages import Completion, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
 from workflows.relay import Relay
 
@@ -80,19 +80,7 @@ def recorded(script: Script, records: ScriptedRecords) -> Script:
                 completion = Completion(told.message, told.finish_reason, told.usage)
                 list(relay.feed(completion))
                 event = replace(told, message=relay.message)
-                await records.add(
-                    StepFinished(id=f"{run.run_id}:te", **shared, step_id="turn.1", completion=completion),
-                    RunFinished(
-                        id=f"{run.run_id}:ended",
-                        **shared,
-                        finish_reason=event.finish_reason,
-                        answer=event.message.text,
-                        usage=event.usage,
-                        total_usage=event.total_usage,
-                        cost_usd=event.cost_usd,
-                        panel=event.panel,
-                    ),
-                )
+                await records.add(*_ending(event, completion, shared))
             yield event
 
     return answer
@@ -120,6 +108,23 @@ async def calls_then_answers(run: RunRequest) -> AsyncGenerator[AnswerEvent, Non
     yield ToolCallDelta(0, arguments=":1}")
     yield ToolCallDelta(1, "call_2", "functions__exec", '{"input":"ls"}')
     yield finished("", *CALLS)
+
+
+def _ending(event: AnswerFinished, completion: Completion, shared: dict[str, Any]) -> tuple[Event, ...]:
+    run_id = shared["run_id"]
+    return (
+        StepFinished(id=f"{run_id}:te", **shared, step_id="turn.1", completion=completion),
+        RunFinished(
+            id=f"{run_id}:ended",
+            **shared,
+            finish_reason=event.finish_reason,
+            answer=event.message.text,
+            usage=event.usage,
+            total_usage=event.total_usage,
+            cost_usd=event.cost_usd,
+            panel=event.panel,
+        ),
+    )
 
 
 def calls_of(response: Any) -> list[str]:
