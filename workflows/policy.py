@@ -32,7 +32,8 @@ class Retry:
 
     attempts: int = 2
     base: float = 0.5
-    cap: float = 20.0
+    # Not longer than an unstreamed answer keeps its status open, so that a client can still be told by a 429.
+    cap: float = 10.0
 
     def pause(self, failed: int, draw: float, retry_after: float | None) -> float | None:
         """Seconds to wait after `failed` attempts; None when the provider asks for more than `cap`.

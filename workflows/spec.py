@@ -72,7 +72,11 @@ class RetrySpec(Strict):
 
     attempts: int = Field(default=2, ge=1, le=10, description="On each model, the first included.")
     base: Duration = 0.5
-    cap: Duration = 20.0
+    cap: Duration = Field(
+        default=10.0,
+        description="The longest wait. A provider that asks for a longer one is given up for the fallbacks, and without "
+        "any the client is told to come back then.",
+    )
 
     def policy(self) -> Retry:
         """Return the policy."""

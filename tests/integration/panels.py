@@ -54,7 +54,7 @@ def rules() -> list[dict[str, Any]]:
         {"match": {"model": "swamped"}, "answer": "Now I have time: fine."},
         *[heavy_tailed(f"{kind}-{seed}", seed) for kind in ("all", "two") for seed in (1, 2, 3)],
         {"match": {"model": "refused"}, "fail": {"status": 401, "message": "wrong key"}},
-        {"match": {"model": "full"}, "fail": {"status": 429, "message": "no room"}},
+        {"match": {"model": "full"}, "fail": {"status": 429, "message": "no room", "retry_after": 17}},
         {"match": {"model": "cut"}, "answer": "This breaks off.", "chunks": 4, "disconnect": True},
         {"match": {"model": "judge"}, "json": ANALYSIS},
         {"match": {"model": "endless"}, "answer": "word " * 2000, "chunks": 2000, "pace": 0.05},
