@@ -36,6 +36,8 @@ class Bounds:
     Attributes:
         waiting: appends that may wait to be written; one more makes its caller wait.
         batch: events after which a transaction takes no further append.
+        gather: seconds between two transactions, in which appends come together: a transaction costs as much as
+            ten events. A lone append does not wait.
         readers: threads for reading.
         patience: seconds from the first failure of the database until appends are given up; callers wait
             meanwhile. Until it works again, each further append is then tried once.
@@ -44,6 +46,7 @@ class Bounds:
 
     waiting: int = 10_000
     batch: int = 2_000
+    gather: float = 0.002
     readers: int = 4
     patience: float = 60.0
     first_pause: float = 0.05
@@ -216,6 +219,7 @@ class JournalWriter:
             await self._commit(batch)
             for _ in batch:
                 self._queue.task_done()
+            await asyncio.sleep(self._bounds.gather)
 
     async def _next_batch(self) -> list[_Append]:
         """Whatever waits, up to the bound; at least one append."""
