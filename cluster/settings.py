@@ -24,10 +24,12 @@ import platformdirs
 
 from cluster.errors import SetupError
 from cluster.guard import ROOT
+from cluster.ingress import haproxy_environment
 
 Content = Literal["full", "metadata"]
 LogFormat = Literal["auto", "json", "pretty"]
 Protocol = Literal["grpc", "http/protobuf"]
+Ingress = Literal["serve", "haproxy"]
 
 DEFAULT_PORT = 8000
 DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024  # what the vendors' own APIs take
@@ -55,6 +57,7 @@ class Settings:
         progress: whether streams tell how a panel is doing, when their request says nothing about it.
         log_level: of our own loggers.
         log_format: ``json``, ``pretty``, or ``auto``: pretty on a terminal.
+        ingress: what takes requests in: Serve's own proxy, or HAProxy (see `cluster.ingress`).
         metrics_port: where a local Ray serves its metrics and ours to Prometheus, on loopback; None: nowhere.
         jaeger_url: of Jaeger's page, without a slash at the end, for the addresses of traces; empty: not told.
     """
@@ -72,6 +75,7 @@ class Settings:
     progress: bool = True
     log_level: str = "INFO"
     log_format: LogFormat = "auto"
+    ingress: Ingress = "serve"
     metrics_port: int | None = None
     jaeger_url: str = ""
 
@@ -101,6 +105,7 @@ class Settings:
             progress=_choice(env, "STELLARATOR_PROGRESS", ("on", "off"), "on") == "on",
             log_level=logs.level,
             log_format=logs.format,
+            ingress=cast("Ingress", _choice(env, "STELLARATOR_INGRESS", ("serve", "haproxy"), "serve")),
             metrics_port=_number(env, "STELLARATOR_METRICS_PORT", 0, 0, 65535) or None,
             jaeger_url=_web_address(env, "STELLARATOR_JAEGER_URL"),
         )
@@ -249,6 +254,8 @@ def worker_environment(settings: Settings, environ: Mapping[str, str] | None = N
     }
     if settings.api_key:
         wanted["STELLARATOR_API_KEY"] = settings.api_key
+    if settings.ingress == "haproxy":
+        wanted |= {"STELLARATOR_INGRESS": "haproxy", **haproxy_environment(settings.folder("ingress"))}
     if settings.embedded_weights:
         wanted["STELLARATOR_EMBEDDED_WEIGHTS"] = str(settings.embedded_weights)
     return wanted
