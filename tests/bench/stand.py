@@ -111,16 +111,15 @@ def process(
     command: Sequence[str], environment: Mapping[str, str] | None = None, **how: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is stopped at the end."""
-    running = subprocess.Popen(command, env={**os.environ, **(environment or {})}, **how)
-    try:
-        yield running
-    finally:
-        running.send_signal(signal.SIGTERM)
+    with subprocess.Popen(command, env={**os.environ, **(environment or {})}, **how) as running:
         try:
-            running.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
+            yield running
+        finally:
+            running.send_signal(signal.SIGTERM)
+            try:
+                running.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                running.kill()
 
 
 def _await_ready(server: Server, running: subprocess.Popen[bytes], log: Path) -> None:
