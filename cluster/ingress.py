@@ -16,6 +16,7 @@ def haproxy_environment(folder: Path) -> dict[str, str]:
     Ray's defaults are paths and ports that two clusters on one machine would share.
     """
     return {
+        "STELLARATOR_INGRESS": "haproxy",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",

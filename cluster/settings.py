@@ -249,13 +249,12 @@ def worker_environment(settings: Settings, environ: Mapping[str, str] | None = N
         "STELLARATOR_PROGRESS": "on" if settings.progress else "off",
         "STELLARATOR_LOG_LEVEL": settings.log_level,
         "STELLARATOR_JAEGER_URL": settings.jaeger_url,
+        **(haproxy_environment(settings.folder("ingress")) if settings.ingress == "haproxy" else {}),
         "STELLARATOR_LOG_FORMAT": settings.log_format,
         **{name: value for name, value in env.items() if name.startswith("OTEL_")},
     }
     if settings.api_key:
         wanted["STELLARATOR_API_KEY"] = settings.api_key
-    if settings.ingress == "haproxy":
-        wanted |= {"STELLARATOR_INGRESS": "haproxy", **haproxy_environment(settings.folder("ingress"))}
     if settings.embedded_weights:
         wanted["STELLARATOR_EMBEDDED_WEIGHTS"] = str(settings.embedded_weights)
     return wanted
