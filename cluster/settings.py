@@ -152,6 +152,7 @@ class TelemetrySettings:
         service: the service's name.
         content: whether spans carry prompts and answers; off unless asked for by name.
         timeout_given: whether the exporter's timeout was set by hand.
+        delay_given: whether the time between two exports of spans was.
         metrics: whether metrics are sent over OTLP: an endpoint is set, and OTEL_METRICS_EXPORTER is not ``none``.
         metrics_protocol: how they are sent.
     """
@@ -161,6 +162,7 @@ class TelemetrySettings:
     service: str = "stellarator"
     content: bool = False
     timeout_given: bool = False
+    delay_given: bool = False
     metrics: bool = False
     metrics_protocol: Protocol = "http/protobuf"
     endpoint: str = field(default="", repr=False)  # may hold a password
@@ -187,6 +189,7 @@ class TelemetrySettings:
             timeout_given=bool(
                 _either(env, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
             ),
+            delay_given=bool(_text(env, "OTEL_BSP_SCHEDULE_DELAY")),
         )
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 SCHEDULE_DELAY_MS = 300
+"""How long an ended span waits for others, unless OTEL_BSP_SCHEDULE_DELAY says otherwise: what a kill may cost."""
 EXPORT_TIMEOUT_S = 3.0
 EXIT_TIMEOUT_S = 2.0
 
@@ -211,7 +212,8 @@ def _provider(service: str, settings: TelemetrySettings) -> TracerProvider:
         resource=resource(service, settings), shutdown_on_exit=False, id_generator=_ids()
     )
     exporter = _one_warning(_exporter(settings))
-    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=SCHEDULE_DELAY_MS))
+    delay = None if settings.delay_given else SCHEDULE_DELAY_MS
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=delay))
     return provider
 
 
