@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-SCHEDULE_DELAY_MS = 300
+SCHEDULE_DELAY_MS = 1000
 """How long an ended span waits for others, unless OTEL_BSP_SCHEDULE_DELAY says otherwise: what a kill may cost."""
 EXPORT_TIMEOUT_S = 3.0
 EXIT_TIMEOUT_S = 2.0

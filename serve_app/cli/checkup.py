@@ -17,7 +17,7 @@ from cluster.errors import SetupError
 from cluster.findings import Check, Finding
 from cluster.settings import Settings, TelemetrySettings, secret
 from serve_app.auth import key_file
-from serve_app.cli.status import health_of
+from serve_app.cli.status import OTHER_KEY, health_of
 from serve_app.cli.weights import needs_weights
 from serve_app.cli.workflows import usable_providers
 from workflows.binding import providers
@@ -70,6 +70,8 @@ def _server(settings: Settings, running: session.Running | None) -> Iterator[Fin
         yield Finding("Server", "ok", f"{running.base_url}/v1 serves {', '.join(health.models)}")
     else:
         remedy = "Start it again: `stellarator down`, then `stellarator up`."
+        if health.word == OTHER_KEY:
+            remedy = "Set STELLARATOR_API_KEY to the key that it was started with."
         yield Finding("Server", "fail", f"{running.base_url} {health.word}", remedy)
 
 

@@ -22,6 +22,8 @@ from serve_app.cli.render.words import NOTHING, seconds
 
 app = typer.Typer(add_completion=False)
 
+OTHER_KEY = "answers, but not to this key"
+
 _PATIENCE = 5.0
 
 
@@ -57,13 +59,15 @@ def health_of(base_url: str, key: str) -> Health:
     try:
         with httpx.Client(
             base_url=base_url,
-            headers={"authorization": f"Bearer {key}"},
+            headers={"authorization": f"Bearer {key}"} if key else {},
             timeout=_PATIENCE,
             trust_env=False,
         ) as client:
             health = client.get("/healthz").raise_for_status().json()
             models = client.get("/v1/models").raise_for_status().json()
     except httpx.HTTPStatusError as error:
+        if error.response.status_code == httpx.codes.UNAUTHORIZED:
+            return Health(OTHER_KEY)
         return Health(f"answers with status {error.response.status_code}")
     except (httpx.HTTPError, ValueError) as error:
         return Health(f"does not answer ({type(error).__name__})")
