@@ -148,13 +148,11 @@ class TelemetrySettings:
     Attributes:
         enabled: an OTLP endpoint is set and the SDK is not disabled.
         endpoint: where spans are sent; empty when nothing is.
-        protocol: how spans are sent; without a word about it, gRPC on port 4317 and HTTP elsewhere.
+        protocol, metrics_protocol: how they are sent; without a word about it, gRPC on port 4317 and HTTP elsewhere.
         service: the service's name.
         content: whether spans carry prompts and answers; off unless asked for by name.
-        timeout_given: whether the exporter's timeout was set by hand.
-        delay_given: whether the time between two exports of spans was.
+        timeout_given, delay_given: whether the exporter's timeout, or the time between its exports, was set by hand.
         metrics: whether metrics are sent over OTLP: an endpoint is set, and OTEL_METRICS_EXPORTER is not ``none``.
-        metrics_protocol: how they are sent.
     """
 
     enabled: bool = False
@@ -176,6 +174,7 @@ class TelemetrySettings:
         """
         env = os.environ if environ is None else environ
         enabled = not _yes(env, "OTEL_SDK_DISABLED")
+        timeout = _either(env, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
         traced, protocol = _otlp(env, "TRACES")
         measured, metrics_protocol = _otlp(env, "METRICS")
         return cls(
@@ -186,9 +185,7 @@ class TelemetrySettings:
             metrics_protocol=metrics_protocol,
             service=_text(env, "OTEL_SERVICE_NAME") or "stellarator",
             content=_yes(env, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
-            timeout_given=bool(
-                _either(env, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
-            ),
+            timeout_given=bool(timeout),
             delay_given=bool(_text(env, "OTEL_BSP_SCHEDULE_DELAY")),
         )
 
