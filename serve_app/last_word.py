@@ -2,13 +2,15 @@
 
 Runs in Serve's proxy process, which holds the client's connection and outlives the replicas. Serve itself ends such
 a response with a bare 500, or closes the connection in the middle of a stream, and clients cannot tell that from an
-answer that is over. `cluster.settings` names `middlewares` to Serve (RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH).
+answer that is over. And the proxy of a node that has just joined answers 404 in plain text while it knows no routes;
+every path of ours is the gateway's, which answers in JSON, so that becomes an error to try again, too. `cluster.settings` names `middlewares` to Serve (RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH).
 """
 
 from __future__ import annotations
 
 import json
 import re
+from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -43,13 +45,14 @@ class LastWord:
 
         async def send_heard(message: Message) -> None:
             heard.note(message)
-            await send(message)
+            if not heard.routeless:
+                await send(message)
 
         await self._app(scope, receive, send_heard)
-        if heard.over:
+        if heard.over and not heard.routeless:
             return
         scope.setdefault("state", {})["request_id"] = Headers(scope=scope).get("x-request-id", "")
-        if heard.headers is None:
+        if heard.headers is None or heard.routeless:
             fault = fault_of(ReplicaLost(), scope["state"]["request_id"])
             await fault_response(fault, scope)(scope, receive, send)
         elif "content-length" not in heard.headers:  # what has a length cannot be ended otherwise
@@ -63,10 +66,13 @@ class _Heard:
         self.headers: Headers | None = None
         self.last = b""
         self.over = False
+        self.routeless = False
 
     def note(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.headers = Headers(raw=list(message["headers"]))
+            plain = self.headers.get("content-type", "").startswith("text/plain")
+            self.routeless = plain and message["status"] == HTTPStatus.NOT_FOUND
         elif message["type"] == "http.response.body":
             self.last = message.get("body") or self.last
             self.over = not message.get("more_body", False)

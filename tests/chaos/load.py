@@ -106,9 +106,6 @@ def _judged(door: Door, response: httpx.Response) -> tuple[Kind, str]:
 def _refusal(response: httpx.Response) -> tuple[Kind, str]:
     """An error by its status: JSON that says what is wrong."""
     shown = f"{response.status_code} {response.text[:300]}"
-    if response.status_code == httpx.codes.NOT_FOUND and "/-/routes" in response.text:
-        # The proxy of a node that has just joined knows no routes for a moment: Serve's own words, known and left.
-        return "refused", shown
     try:
         error = response.json()["error"]
     except (ValueError, KeyError, TypeError):

@@ -47,6 +47,16 @@ async def test_a_response_that_never_began_is_an_error_with_a_status(path: str) 
     assert answer.json()["error"]["type"]
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_a_proxy_that_knows_no_routes_yet_answers_with_an_error_to_try_again(path: str) -> None:
+    start = {"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"text/plain")]}
+    told = piece(b"Path '/v1' not found. Ping http://.../-/routes for available routes.", more=False)
+    answer = await asked(sending(start, told), path)
+    assert answer.status_code >= 500  # Anthropic has a status of its own for it
+    assert answer.headers["retry-after"]
+    assert answer.json()["error"]["type"]
+
+
 async def test_a_chat_stream_ends_with_an_error_chunk() -> None:
     answer = await asked(sending(EVENTS, piece(b'data: {"choices": []}\n\n')), "/v1/chat/completions")
     last = answer.text.split("\n\n")[-2]
