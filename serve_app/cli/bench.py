@@ -13,14 +13,23 @@ from cluster.guard import ROOT
 app = typer.Typer(add_completion=False)
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@app.command()
 def bench(
-    arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...] [--quick] [--json]", show_default=False)
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="startup, fusion, passthrough, in-flight, tail, tracing; none: all.",
+            show_default=False,
+        ),
     ] = None,
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="A smoke test: the figures mean little.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One flat JSON object on stdout.")] = False,
 ) -> None:
-    """Measure speed, cost and memory against lower bounds, peers and goals; `--help` lists the benchmarks."""
+    """Measure speed, cost and memory against lower bounds, peers and goals."""
     if not (ROOT / "tests" / "bench" / "__main__.py").is_file():
         raise typer.BadParameter("The benchmarks are not installed; run this in a checkout of Stellarator.")
-    command = [sys.executable, "-m", "tests.bench", *(arguments or ())]
+    wishes = [*(names or ()), *(["--quick"] if quick else ()), *(["--json"] if as_json else ())]
+    command = [sys.executable, "-m", "tests.bench", *wishes]
     raise typer.Exit(subprocess.run(command, cwd=ROOT, check=False).returncode)  # noqa: S603  # our own module
