@@ -6,9 +6,10 @@ One table, so that a number is found and changed in one place. Splat a row where
     branch_task.options(**BRANCH.options(resources={"gpu": 1})).remote(...)
     serve.deployment(**GATEWAY.options())(Gateway)
 
-No row imports Ray. Everything that waits for the network has `num_cpus=0`: it needs a turn on a core, not a
-core, and thousands of calls share one process. `max_task_retries` repeats a method after its process died,
-so it is more than 0 only where a repeated call is harmless: a model call would be paid twice.
+No row imports Ray. What waits for the network needs a turn on a core, not a core, and thousands of calls share one
+process: lanes, which are pinned to their nodes, ask for nothing, and the others for `A_TURN`, so that Ray puts them on
+a node that offers cores, and never on a head started with `--num-cpus=0`. `max_task_retries` repeats a method after its
+process died, so it is more than 0 only where a repeated call is harmless: a model call would be paid twice.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from typing import Any
 
 NAMESPACE = "stellarator"
 """The one Ray namespace that all our named actors live in."""
+
+A_TURN = 0.01
+"""The least that keeps an actor off a node without cores: Ray puts an actor that asks for nothing anywhere."""
 
 FOREVER = -1
 """For `max_restarts`: however often it dies."""
@@ -39,7 +43,7 @@ class Role:
 
     name: str
     doc: str
-    num_cpus: float = 0
+    num_cpus: float = A_TURN
     max_concurrency: int = 1000
     max_restarts: int = FOREVER
     max_task_retries: int = 0
@@ -146,12 +150,14 @@ SUPERVISOR = Role(
 LANE = Role(
     name="lane",
     doc="makes model calls, thousands at once (lane-{node}-{number}, one per core)",
+    num_cpus=0,
     max_concurrency=20_000,
     enable_task_events=False,
 )
 LITELLM_LANE = Role(
     name="litellm",
     doc="the same for providers that LiteLLM translates; loads it on the first call (litellm-{node}-{number})",
+    num_cpus=0,
     max_concurrency=20_000,
     enable_task_events=False,
 )

@@ -23,6 +23,8 @@ from workflows.flow import Cancelled, Outcome
 
 FRESH_SECONDS = 2.0
 """How old the list of lanes may be."""
+LIST_SECONDS = 1.0
+"""How long the supervisor may take for its list where an older one is known."""
 SHUNNED_SECONDS = 5.0
 """How long a lane that was lost is used only when there is no other; it restarts in about two."""
 REJOIN_SECONDS = 2.0
@@ -155,10 +157,20 @@ class RemoteLanes:
 
     async def _list(self, kind: LaneKind, *, create: bool = True) -> Mapping[str, Handle]:
         if not self._lanes.get(kind) or monotonic() - self._listed[kind] > FRESH_SECONDS:
-            async with translated(ClusterError):
-                self._lanes[kind] = await self._supervisor.lanes.remote(kind, create)
+            try:
+                async with asyncio.timeout(LIST_SECONDS if self._lanes.get(kind) else None):
+                    self._lanes[kind] = await self._listing(kind, create=create)
+            except (ClusterError, TimeoutError):
+                # A supervisor that is away (its node, or the cluster's head) takes no lane with it.
+                if kind not in self._lanes:
+                    raise
             self._listed[kind] = monotonic()
         return self._lanes[kind]
+
+    async def _listing(self, kind: LaneKind, *, create: bool) -> Mapping[str, Handle]:
+        async with translated(ClusterError):
+            lanes: Mapping[str, Handle] = await self._supervisor.lanes.remote(kind, create)
+            return lanes
 
     def _least_busy(self, lanes: Mapping[str, Handle]) -> str:
         if not lanes:
