@@ -6,6 +6,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +39,16 @@ class Product:
     upstream: RunningUpstream
     settings: Settings
     collector: Receiver
+    clients: ExitStack
 
     @property
     def root(self) -> str:
         return self.server.base_url.removesuffix("/v1")
 
     def openai(self) -> OpenAI:
-        return OpenAI(base_url=self.server.base_url, api_key=self.server.api_key, max_retries=0)
+        """The official SDK's client; closed with the product, when nobody closes it before."""
+        client = OpenAI(base_url=self.server.base_url, api_key=self.server.api_key, max_retries=0)
+        return self.clients.enter_context(client)
 
     def http(self) -> httpx.Client:
         return httpx.Client(
@@ -95,7 +99,8 @@ def product() -> Iterator[Product]:
             HttpReceiver() as collector,  # not gRPC: Ray forks, and gRPC threads do not survive it
             environment(collector.environment | SOON),
             serving(settings, published(upstream.base_url), on_stage=lambda _: None) as server,
+            ExitStack() as clients,
         ):
-            yield Product(server, upstream, settings, collector)
+            yield Product(server, upstream, settings, collector, clients)
     finally:
         shutil.rmtree(home, ignore_errors=True)

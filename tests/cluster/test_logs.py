@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from typing import Any
@@ -106,10 +107,11 @@ def test_an_unknown_format_is_refused_with_the_ones_that_exist() -> None:
 
 
 def test_what_was_set_up_can_be_taken_back(capsys: pytest.CaptureFixture[str]) -> None:
+    ours = logging.getLogger("actors")
+    before = list(ours.handlers)
     logs.setup("x", LogSettings(format="json"))
+    assert ours.handlers != before
     logs.reset()
-    import logging  # noqa: PLC0415  # the test is about its state
-
-    assert logging.getLogger("actors").propagate
-    assert not logging.getLogger("actors").handlers
+    assert ours.propagate
+    assert ours.handlers == before
     assert capsys.readouterr().err == ""

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from anthropic import Anthropic
-from openai import OpenAI
 from typing_extensions import override
 
 from tests.conftest import Product
@@ -86,9 +85,7 @@ class ResponsesClient(Client):
     def send(self) -> None:
         tool = {"type": "function", "name": "read_file", "parameters": SCHEMA, "strict": False}
         asked: dict[str, Any] = {"model": self.model, "input": self.said, "tools": [tool], "store": False}
-        responses: Any = OpenAI(
-            base_url=self.product.server.base_url, api_key=self.product.server.api_key, max_retries=0
-        ).responses
+        responses: Any = self.product.openai().responses
         if self.stream:
             with responses.stream(**asked) as stream:
                 response = stream.get_final_response()

@@ -39,14 +39,18 @@ class Background:
     def __init__(self, printed: str) -> None:
         found = re.search(r"base URL  (\S+)\nAPI key   (\S+)  \(shown", printed)
         assert found is not None
-        self._client = OpenAI(base_url=found[1], api_key=found[2], max_retries=0)
-        self.response = self._client.responses.create(model="kept", input=PROMPT, background=True)
+        self._base_url, self._key = found[1], found[2]
+        with self._client() as client:
+            self.response = client.responses.create(model="kept", input=PROMPT, background=True)
+
+    def _client(self) -> OpenAI:
+        return OpenAI(base_url=self._base_url, api_key=self._key, max_retries=0)
 
     def run(self) -> dict[str, Any]:
         """The run as our own API shows it."""
         run_id = self.response.id.replace("resp_", "run_")
-        root = str(self._client.base_url).removesuffix("/v1/")
-        bearer = {"authorization": f"Bearer {self._client.api_key}"}
+        root = self._base_url.removesuffix("/v1")
+        bearer = {"authorization": f"Bearer {self._key}"}
         shown: dict[str, Any] = httpx.get(f"{root}/api/runs/{run_id}", headers=bearer).json()
         return shown
 
@@ -56,7 +60,8 @@ class Background:
 
     def is_over(self) -> bool:
         """Whether it has been answered, or given up."""
-        self.response = self._client.responses.retrieve(self.response.id)
+        with self._client() as client:
+            self.response = client.responses.retrieve(self.response.id)
         return self.response.status not in {"queued", "in_progress"}
 
 
