@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import cycle
 from random import Random
 
 import psutil
@@ -17,6 +19,7 @@ TITLES = {
     "branch": "branch",
     "lane": "Lane",
     "coordinator": "Coordinator",
+    "keeper": "Keeper",
     "supervisor": "Supervisor",
     "journal": "JournalActor",
     "gateway": "ServeReplica:stellarator:Gateway",
@@ -28,9 +31,8 @@ OTHERS = ("node", "database")
 KINDS = (*TITLES, *OTHERS)
 DOORS = frozenset({"gateway", "node"})
 """What, when killed, takes with it whoever answers a client."""
-WAIT_SECONDS = 8.0
-"""How long to look for somebody to kill; a branch's process lives for a second or two."""
-FREEZE_SECONDS = 4.0
+WAIT_SECONDS = 12.0
+"""How long to look for somebody to kill: a branch's process lives for three seconds, others take as long to be back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,25 @@ class Kill:
 
 
 class Killer:
-    """Does each kind once a round, shuffled, on a thread of its own."""
+    """Does each kind once a round, shuffled, on a thread of its own.
 
-    def __init__(self, stage: Stage, random: Random, rounds: int, seconds: float) -> None:
+    Args:
+        stage: what it has to do with.
+        random: decides the order and the times.
+        rounds: how often each kind is done.
+        seconds: over how long; what takes longer than its turn shortens the pauses behind it.
+        freezes: seconds for which the database stands still, each in its turn, round and round.
+    """
+
+    def __init__(
+        self, stage: Stage, random: Random, *, rounds: int, seconds: float, freezes: Sequence[float]
+    ) -> None:
         self._stage = stage
         self._random = random
         kinds = [kind for _ in range(rounds) for kind in random.sample(KINDS, len(KINDS))]
-        self._pauses = [(kind, random.uniform(0.5, 1.5) * seconds / len(kinds)) for kind in kinds]
+        turn = seconds / len(kinds)
+        self._plan = [(kind, (place + random.random()) * turn) for place, kind in enumerate(kinds)]
+        self._freezes = cycle(freezes)
         self.kills: list[Kill] = []
         self._thread = threading.Thread(target=self._run, name="killer")
 
@@ -60,8 +74,9 @@ class Killer:
         self._thread.join()
 
     def _run(self) -> None:
-        for kind, pause in self._pauses:
-            time.sleep(pause)
+        began = time.monotonic()
+        for kind, at in self._plan:
+            time.sleep(max(0.0, began + at - time.monotonic()))
             hit = self._strike(kind)
             self.kills.append(Kill(kind, time.time(), hit))
 
@@ -70,7 +85,7 @@ class Killer:
             return self._node()
         if kind == "database":
             with self._stage.database.paused():
-                time.sleep(FREEZE_SECONDS)
+                time.sleep(next(self._freezes))
             return True
         end = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < end:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 
-from tests.chaos.stage import ANSWER, KEY, MODELS
+from tests.chaos.answers import Door, Kind, Verdict, events_in, is_failure, judged, refusal, stored
+from tests.chaos.stage import KEY, MODELS
 
-Kind = Literal["answered", "refused", "cut", "malformed"]
-Door = Literal["chat", "chat-stream", "messages-stream", "responses-stream"]
-DOORS: tuple[Door, ...] = ("chat", "chat-stream", "messages-stream", "responses-stream")
+DOORS: dict[Door, int] = {
+    "chat": 1,
+    "chat-stream": 1,
+    "messages-stream": 1,
+    "responses-stream": 1,
+    "background": 2,
+}
+"""How often each is taken, in relation to the others."""
 PATIENCE = 180.0
 """Seconds after which a client gives up: later than any wait of the product."""
+AWAY_SECONDS = 1.0
+"""How long a client whose run is in the background stays away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,13 @@ class Wish:
 
 def wishes(random: Random, number: int) -> list[Wish]:
     """So many requests, spread over the doors and the virtual models."""
-    return [Wish(f"plan-{n:04d}-x", random.choice(DOORS), random.choice(MODELS)) for n in range(number)]
+    doors = random.choices(list(DOORS), list(DOORS.values()), k=number)
+    return [Wish(f"plan-{n:04d}-x", door, random.choice(MODELS)) for n, door in enumerate(doors)]
+
+
+def warm_up() -> list[Wish]:
+    """One request for each door, over all models, so that every part is there that is started when needed."""
+    return [Wish(f"warm-{n:04d}-x", door, MODELS[n % len(MODELS)]) for n, door in enumerate(DOORS)]
 
 
 async def ask_all(base_url: str, asked: list[Wish], seconds: float) -> list[Seen]:
@@ -64,13 +76,67 @@ async def ask_all(base_url: str, asked: list[Wish], seconds: float) -> list[Seen
 
 async def _ask(client: httpx.AsyncClient, wish: Wish) -> Seen:
     began = time.time()
-    path, body = _request(wish)
     try:
-        response = await client.post(path, json=body)
-        kind, detail = _judged(wish.door, response)
+        kind, detail = await (_left_alone if wish.door == "background" else _waited_for)(client, wish)
     except httpx.HTTPError as error:
         kind, detail = "cut", type(error).__name__
     return Seen(wish.token, wish.door, wish.model, kind, began, time.time(), detail)
+
+
+async def _waited_for(client: httpx.AsyncClient, wish: Wish) -> Verdict:
+    path, body = _request(wish)
+    return judged(wish.door, await client.post(path, json=body))
+
+
+async def _left_alone(client: httpx.AsyncClient, wish: Wish) -> Verdict:
+    """Begin a run in the background, go away when it runs, and come back until it is over."""
+    begun = await _begun(client, wish)
+    if isinstance(begun, tuple):
+        return begun
+    end = time.monotonic() + PATIENCE
+    streaming = True
+    while time.monotonic() < end:
+        await asyncio.sleep(AWAY_SECONDS)
+        try:
+            verdict = await _come_back(client, begun, streaming=streaming)
+        except httpx.HTTPError:
+            verdict = None
+        if verdict is not None:
+            return verdict
+        streaming = False
+    return "lost", f"{begun} is not over after {PATIENCE:g} s"
+
+
+async def _begun(client: httpx.AsyncClient, wish: Wish) -> str | Verdict:
+    """The response's id, as soon as its stream has told it; whatever becomes of that stream then does not matter."""
+    path, body = _request(wish)
+    async with client.stream("POST", path, json=body) as response:
+        if response.status_code != httpx.codes.OK:
+            await response.aread()
+            return refusal(response)
+        async for line in response.aiter_lines():
+            for event in events_in(line):
+                if is_failure(event):
+                    return "refused", line[:300]
+                return str(event["response"]["id"])
+    return "cut", "the stream ended before its first event"
+
+
+async def _come_back(client: httpx.AsyncClient, response_id: str, *, streaming: bool) -> Verdict | None:
+    """What there is to hear of a response; None when it is to be asked for again."""
+    path = f"/v1/responses/{response_id}"
+    if streaming:
+        response = await client.get(path, params={"stream": "true", "starting_after": "0"})
+        verdict = judged("responses-stream", response)
+        # Only what is stored decides: a stream may fail with the process that told it.
+        return verdict if verdict[0] in {"answered", "malformed"} else None
+    response = await client.get(path)
+    if response.status_code == httpx.codes.OK:
+        return stored(response.json())
+    if response.status_code == httpx.codes.NOT_FOUND:
+        return "lost", response.text[:300]
+    verdict = refusal(response)
+    return verdict if verdict[0] == "malformed" else None
 
 
 def _request(wish: Wish) -> tuple[str, dict[str, Any]]:
@@ -85,72 +151,5 @@ def _request(wish: Wish) -> tuple[str, dict[str, Any]]:
             return "/v1/messages", body
         case "responses-stream":
             return "/v1/responses", {"model": wish.model, "input": said, "stream": True}
-
-
-def _judged(door: Door, response: httpx.Response) -> tuple[Kind, str]:
-    if response.status_code != httpx.codes.OK:
-        return _refusal(response)
-    if door == "chat":
-        return _whole(response)
-    events = list(_events(response.text))
-    failures = [event for event in events if _is_failure(event)]
-    if failures:
-        return "refused", json.dumps(failures[0])[:300]
-    if not _is_over(door, response.text, events):
-        return "cut", "the stream ended in the middle"
-    return (
-        ("answered", "") if ANSWER in _text(events) else ("refused", f"other answer: {_text(events)[:200]}")
-    )
-
-
-def _refusal(response: httpx.Response) -> tuple[Kind, str]:
-    """An error by its status: JSON that says what is wrong."""
-    shown = f"{response.status_code} {response.text[:300]}"
-    try:
-        error = response.json()["error"]
-    except (ValueError, KeyError, TypeError):
-        return "malformed", shown
-    return ("refused" if error.get("message") and error.get("type") else "malformed"), shown
-
-
-def _whole(response: httpx.Response) -> tuple[Kind, str]:
-    try:
-        body = response.json()
-    except ValueError:
-        return "cut", response.text[:300]
-    if "error" in body:
-        return "refused", json.dumps(body["error"])[:300]
-    said = body["choices"][0]["message"]["content"]
-    return ("answered", "") if said == ANSWER else ("refused", f"other answer: {said[:200]}")
-
-
-def _events(text: str) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines():
-        if line.startswith("data: {"):
-            try:
-                yield json.loads(line.removeprefix("data: "))
-            except ValueError:
-                return  # cut in the middle of a line
-
-
-def _is_failure(event: dict[str, Any]) -> bool:
-    return bool(event.get("error")) or event.get("type") in {"error", "response.failed"}
-
-
-def _is_over(door: Door, text: str, events: list[dict[str, Any]]) -> bool:
-    if door == "chat-stream":
-        return text.rstrip().endswith("data: [DONE]")
-    last = "message_stop" if door == "messages-stream" else "response.completed"
-    return any(event.get("type") == last for event in events)
-
-
-def _text(events: list[dict[str, Any]]) -> str:
-    """The visible text of a stream of any of the protocols."""
-    said = []
-    for event in events:
-        said += [choice["delta"].get("content") or "" for choice in event.get("choices") or ()]
-        if event.get("type") == "content_block_delta":
-            said.append(event["delta"].get("text", ""))
-        if event.get("type") == "response.output_text.delta":
-            said.append(event["delta"])
-    return "".join(said)
+        case "background":
+            return "/v1/responses", {"model": wish.model, "input": said, "stream": True, "background": True}

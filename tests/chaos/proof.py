@@ -16,17 +16,17 @@ import psutil
 from actors.journal.sql import open_store
 from actors.journal.store import JournalStore, RunQuery
 from actors.models.scripted.server import Seen as Called
-from tests.chaos.killer import DOORS, Kill
+from tests.chaos.killer import DOORS, KINDS, Kill
 from tests.chaos.load import Seen
 from tests.chaos.stage import Stage, title_of
 from workflows.events import Event, RunStarted, StepFinished, StepStarted
 from workflows.replay import RunSummary, summary_of
 
-TOKEN = re.compile(r"plan-\d{4}-x")
+TOKEN = re.compile(r"(?:plan|warm)-\d{4}-x")
 PAGE = 200
 IDLE = "ray::IDLE"
 ENDED = frozenset({"step_finished", "step_failed", "step_cancelled"})
-GROWTH = 2.0
+GROWTH = 1.3
 """How much more the product may take afterwards than when it was warm."""
 Step = tuple[str, str, bool]
 """Token, upstream model, and whether the request had a tool's result: which step of which run a call belongs to."""
@@ -54,7 +54,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What the chaos came to. Those of `WANTED` say what they must be."""
+    """What the chaos came to. Those of `WANTED` say what they must be.
+
+    Kept runs are those in the background: they end by themselves, answered or failed, whatever becomes of their client.
+    """
 
     requests: int
     answered: int
@@ -62,11 +65,17 @@ class Figures:
     cut: int
     cut_without_a_killed_door: int
     malformed: int
+    background: Mapping[str, int]
+    background_lost: int
     kills: Mapping[str, int]
+    kinds_never_hit: int
     runs: int
     runs_by_status: Mapping[str, int]
     panels: Mapping[str, int]
     unended_runs: int
+    kept_runs: int
+    kept_runs_resumed: int
+    kept_runs_without_an_end_of_their_own: int
     answers_without_their_run: int
     runs_of_one_request_doubled: int
     upstream_calls: int
@@ -88,7 +97,10 @@ WANTED: Mapping[str, int] = dict.fromkeys(
     (
         "cut_without_a_killed_door",
         "malformed",
+        "background_lost",
+        "kinds_never_hit",
         "unended_runs",
+        "kept_runs_without_an_end_of_their_own",
         "answers_without_their_run",
         "runs_of_one_request_doubled",
         "calls_left_open",
@@ -119,12 +131,16 @@ def load_of(stage: Stage) -> Load:
     return Load(titles.total(), files, round(megabytes), dict(titles))
 
 
-def figures(stage: Stage, seen: Sequence[Seen], kills: Sequence[Kill], before: Load) -> Figures:
-    """Everything, worked out when all is quiet."""
-    told = _told(stage.url)
+def figures(  # long: a table, one line for each figure
+    stage: Stage, seen: Sequence[Seen], kills: Sequence[Kill], before: Load
+) -> Figures:
+    """Everything, worked out when all is quiet; what warmed the product up does not count."""
+    told = [run for run in _told(stage.url) if not run.token.startswith("warm")]
     calls = _calls(stage.upstream.seen)
     finished = _finished(told)
     kinds = Counter(one.kind for one in seen)
+    kept = [run.summary for run in told if run.summary.kept]
+    hits = dict(Counter(kill.kind for kill in kills if kill.hit))
     lost = [step for run in told if run.summary.status == "ok" for step in _steps_without_end(run)]
     return Figures(
         requests=len(seen),
@@ -133,11 +149,17 @@ def figures(stage: Stage, seen: Sequence[Seen], kills: Sequence[Kill], before: L
         cut=kinds["cut"],
         cut_without_a_killed_door=sum(one.kind == "cut" and not _door_died(one, kills) for one in seen),
         malformed=kinds["malformed"],
-        kills=dict(Counter(kill.kind for kill in kills if kill.hit)),
+        background=dict(Counter(one.kind for one in seen if one.door == "background")),
+        background_lost=kinds["lost"],
+        kills=hits,
+        kinds_never_hit=len(KINDS) - len(hits),
         runs=len(told),
         runs_by_status=dict(Counter(run.summary.status for run in told)),
         panels=dict(Counter(run.summary.panel or "none" for run in told)),
         unended_runs=sum(run.summary.status == "running" for run in told),
+        kept_runs=len(kept),
+        kept_runs_resumed=sum(run.resumptions > 0 for run in kept),
+        kept_runs_without_an_end_of_their_own=sum(run.status not in {"ok", "failed"} for run in kept),
         answers_without_their_run=_unrecorded(seen, told),
         runs_of_one_request_doubled=sum(n > 1 for n in Counter(run.token for run in told).values()),
         upstream_calls=len(stage.upstream.seen),
@@ -152,8 +174,7 @@ def figures(stage: Stage, seen: Sequence[Seen], kills: Sequence[Kill], before: L
         events_out_of_place=sum(list(run.places) != sorted(set(run.places)) for run in told)
         + _doubled(place for run in told for place in run.places),
         rows_that_disagree=sum(not _agree(run) for run in told),
-        # A panel that broke with its coordinator is told to the main LLM, and its branches have no end of their own.
-        steps_lost_in_answered_runs=sum("(failed)" not in step for step in lost),
+        steps_lost_in_answered_runs=len(lost),
         lost_steps=dict(Counter(lost)),
         before=before,
         after=load_of(stage),
@@ -236,7 +257,7 @@ def _calls(seen: Iterable[Called]) -> Mapping[Step, list[Called]]:
 
 
 def _finished(told: Iterable[Told]) -> dict[Step, float]:
-    """When each call's step was finished, by the journal."""
+    """When each call's step was first finished, by the journal."""
     found: dict[Step, float] = {}
     for run in told:
         asked = {
@@ -249,7 +270,7 @@ def _finished(told: Iterable[Told]) -> dict[Step, float]:
                 has_result = request is not None and any(
                     message.role == "tool" for message in request.messages
                 )
-                found[run.token, start.model, has_result] = event.at
+                found.setdefault((run.token, start.model, has_result), event.at)
     return found
 
 
