@@ -11,6 +11,9 @@ class ClusterError(StellaratorError):
     code = "cluster_error"
     retryable = True
 
+    def __str__(self) -> str:
+        return super().__str__() or "A part of the cluster is gone or does not answer. Try again in a moment."
+
 
 class LaneLost(ClusterError):
     """The process that made a call died; whether the provider was reached is unknown."""
@@ -88,6 +91,10 @@ class JournalUnavailable(ClusterError):
     """The journal cannot be written or read."""
 
     code = "journal_unavailable"
+
+    def __str__(self) -> str:
+        said = ", ".join(map(str, self.args))
+        return said or "The journal cannot be written or read at the moment. Try again in a moment."
 
 
 class JournalRefused(ClusterError):

@@ -38,7 +38,7 @@ class Extent:
 
 
 SHORT = Extent(requests=36, seconds=30.0, rounds=1, freezes=(4.0,))
-LONG = Extent(requests=400, seconds=400.0, rounds=10, freezes=(10.0, 4.0))
+LONG = Extent(requests=300, seconds=240.0, rounds=6, freezes=(10.0, 4.0))
 KILLING = 0.9
 """The share of the time in which there are kills: when requests are under way."""
 

@@ -20,8 +20,13 @@ from serve_app.errors import (
 )
 from tests.serve_app.sdk_shapes import assert_exact
 from workflows.errors import (
+    ClusterError,
+    CoordinatorLost,
     Failure,
     JournalUnavailable,
+    KeeperLost,
+    LaneLost,
+    ReplicaLost,
     RequestInvalid,
     StellaratorError,
     Unauthorized,
@@ -51,6 +56,15 @@ def faulty(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     payload = json.loads(bytes(response.body))
     assert_exact(ErrorObject, payload["error"])
     return response.status_code, payload["error"], dict(response.headers)
+
+
+@pytest.mark.parametrize(
+    "lost", [ClusterError, CoordinatorLost, JournalUnavailable, KeeperLost, LaneLost, ReplicaLost]
+)
+def test_a_part_that_died_is_told_in_words(lost: type[ClusterError]) -> None:
+    status, error, _ = faulty(lost())
+    assert status >= 500
+    assert error["message"]
 
 
 def test_a_wrong_key_is_a_401_with_a_challenge() -> None:
