@@ -29,10 +29,11 @@ from workflows.loading import dump
 KEY = "sk-stellarator-chaos"
 PATIENCE = 240.0
 """Seconds for a start on a busy machine."""
-BRANCHES = {"branch-a": 0.6, "branch-b": 1.0, "branch-c": 1.4}
-"""The models of a panel, and how many seconds they take."""
-ISOLATED = {"apart-a": 2.4, "apart-b": 3.0, "apart-c": 3.6}
-"""Those of a panel whose branches have processes of their own: slow enough for one to be found and killed."""
+BRANCHES = ("branch-a", "branch-b", "branch-c")
+ISOLATED = ("apart-a", "apart-b", "apart-c")
+"""The models of branches that have processes of their own: slow enough for one to be found and killed."""
+SECONDS = dict(zip((*BRANCHES, *ISOLATED), (0.6, 1.0, 1.4, 2.4, 3.0, 3.6), strict=True))
+"""How long each model takes."""
 ANSWER = "The plan is sound after all that happened."
 MODELS = ("chaos-shared", "chaos-dedicated", "chaos-isolated")
 _COMMAND = "from serve_app.cli.main import main; main()"
@@ -50,7 +51,7 @@ def rules() -> list[dict[str, Any]]:
     return [
         *(
             {"match": {"model": model}, "answer": f"{model} finds it sound.", "delay": seconds}
-            for model, seconds in (BRANCHES | ISOLATED).items()
+            for model, seconds in SECONDS.items()
         ),
         {"match": {"model": "judge"}, "delay": 0.4, "json": {"consensus": ["It is sound."], "advice": "Go."}},
         {"match": {"has_result": True}, "answer": ANSWER, "chunks": 6, "pace": 0.1},
@@ -174,7 +175,7 @@ def _workflow(folder: Path, name: str, base_url: str) -> str:
     special = kinds.get(name, {})
     collect = {"quorum": 3, "timeout": "60s", "deadline": "90s"}
     file = folder / f"{name}.yaml"
-    models = tuple(ISOLATED if "branch" in special else BRANCHES)
+    models = ISOLATED if "branch" in special else BRANCHES
     file.write_text(dump(panel(name, base_url, models, collect=collect, **special)))
     return str(file)
 
