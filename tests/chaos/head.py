@@ -24,6 +24,7 @@ import psutil
 from cluster import local_ray
 from cluster.settings import Settings, worker_environment
 from serve_app.cli.room import free_port
+from tests.chaos.stage import title_of
 
 KEY = "sk-stellarator-head"
 HEAD, WORKER = "127.0.0.2", "127.0.0.3"
@@ -175,11 +176,19 @@ class HeadAndWorker:
 
 
 def kill(node: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to a process and everything below it, all at once."""
-    for process in _family(node):
+    """SIGKILL to a process and everything below it, all at once; return when no socket of theirs is left."""
+    family = _family(node)
+    for process in family:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
     node.wait()
+    psutil.wait_procs(family, timeout=PATIENCE)
+
+
+def workers(node: subprocess.Popen[bytes], *classes: str) -> dict[int, str]:
+    """The node's workers that are actors of these classes, by process id."""
+    titles = {process.pid: title_of(process).removeprefix("ray::") for process in _family(node)}
+    return {pid: title.partition(".")[0] for pid, title in titles.items() if title.startswith(classes)}
 
 
 def _family(node: subprocess.Popen[bytes]) -> list[psutil.Process]:

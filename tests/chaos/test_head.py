@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from actors.models.scripted.server import RunningUpstream, running
-from tests.chaos.head import HeadAndWorker, head_and_worker, kill, redis_server
+from tests.chaos.head import HeadAndWorker, head_and_worker, kill, redis_server, workers
 from tests.chaos.stage import ANSWER, BRANCHES, rules
 from tests.integration.panels import panel
 from workflows.loading import dump
@@ -34,6 +34,8 @@ pytestmark = [
         reason="needs Linux and a redis-server: on the path, or named by STELLARATOR_TEST_REDIS",
     ),
 ]
+OURS = ("JournalActor", "Coordinator", "Keeper", "Supervisor", "Credits", "Publisher", "Lane")
+"""What runs stand on, by class."""
 ALONE = {"x-stellarator-fusion": "never"}
 BACKGROUND, FOREGROUND = "plan in the background", "plan in the foreground"
 
@@ -52,6 +54,9 @@ def test_runs_and_requests_survive_the_head_node_and_nothing_is_paid_twice() -> 
             foreground = pool.submit(client.post, "/v1/responses", json=_asked(FOREGROUND))
             cluster.until(lambda: _calls(upstream)[BRANCHES[-1]] == len((BACKGROUND, FOREGROUND)))
             cluster.until(lambda: _answered(upstream, *BRANCHES[:2]) == 4)
+            kept = workers(worker, *OURS)
+            assert {*kept.values()} == {*OURS}
+            assert workers(head, *OURS) == {}
             kill(head)
             during = other.post("/v1/responses", json=_asked("while it is away"), headers=ALONE)
             head = cluster.start_head()
@@ -62,6 +67,7 @@ def test_runs_and_requests_survive_the_head_node_and_nothing_is_paid_twice() -> 
         assert _calls(upstream) == {"main": 5, "judge": 2, **dict.fromkeys(BRANCHES, 2)}
         with closing(cluster.client_at(head)) as client:
             assert ANSWER in client.post("/v1/responses", json=_asked("plan afterwards")).text
+        assert workers(worker, *OURS) == kept
 
 
 def _started(
