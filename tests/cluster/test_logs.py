@@ -107,6 +107,7 @@ def test_an_unknown_format_is_refused_with_the_ones_that_exist() -> None:
 
 
 def test_what_was_set_up_can_be_taken_back(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.reset()  # an earlier test may have set it up
     ours = logging.getLogger("actors")
     before = list(ours.handlers)
     logs.setup("x", LogSettings(format="json"))
