@@ -22,6 +22,7 @@ from typing import Literal, cast
 
 import platformdirs
 
+from cluster import variables
 from cluster.errors import SetupError
 from cluster.guard import ROOT
 from cluster.ingress import haproxy_environment
@@ -92,27 +93,31 @@ class Settings:
         return cls(
             home=home,
             database_url=_database_url(env, home),
-            api_key=_text(env, "STELLARATOR_API_KEY"),
-            host=_text(env, "STELLARATOR_HOST") or "127.0.0.1",
-            port=_number(env, "STELLARATOR_PORT", DEFAULT_PORT, 1, 65535),
+            api_key=variables.text(env, "STELLARATOR_API_KEY"),
+            host=variables.text(env, "STELLARATOR_HOST") or "127.0.0.1",
+            port=variables.number(env, "STELLARATOR_PORT", DEFAULT_PORT, 1, 65535),
             ray_address=_ray_address(env),
             retention=_retention(env),
             capture_content=cast(
-                "Content", _choice(env, "STELLARATOR_CAPTURE_CONTENT", ("full", "metadata"), "full")
+                "Content", variables.choice(env, "STELLARATOR_CAPTURE_CONTENT", ("full", "metadata"), "full")
             ),
-            embedded_weights=_existing_file(env, "STELLARATOR_EMBEDDED_WEIGHTS"),
-            max_body_bytes=_number(env, "STELLARATOR_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 1024, 2**40),
-            progress=_choice(env, "STELLARATOR_PROGRESS", ("on", "off"), "on") == "on",
+            embedded_weights=variables.existing_file(env, "STELLARATOR_EMBEDDED_WEIGHTS"),
+            max_body_bytes=variables.number(
+                env, "STELLARATOR_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 1024, 2**40
+            ),
+            progress=variables.choice(env, "STELLARATOR_PROGRESS", ("on", "off"), "on") == "on",
             log_level=logs.level,
             log_format=logs.format,
-            ingress=cast("Ingress", _choice(env, "STELLARATOR_INGRESS", ("serve", "haproxy"), "serve")),
-            metrics_port=_number(env, "STELLARATOR_METRICS_PORT", 0, 0, 65535) or None,
-            jaeger_url=_web_address(env, "STELLARATOR_JAEGER_URL"),
+            ingress=cast(
+                "Ingress", variables.choice(env, "STELLARATOR_INGRESS", ("serve", "haproxy"), "serve")
+            ),
+            metrics_port=variables.number(env, "STELLARATOR_METRICS_PORT", 0, 0, 65535) or None,
+            jaeger_url=variables.web_address(env, "STELLARATOR_JAEGER_URL"),
         )
 
     def folder(self, *parts: str) -> Path:
         """A folder in the state folder, created with mode 0700 when it is missing."""
-        return _private_folder(self.home.joinpath(*parts), "STELLARATOR_HOME")
+        return variables.private_folder(self.home.joinpath(*parts), "STELLARATOR_HOME")
 
     @property
     def ray_token_file(self) -> Path:
@@ -136,8 +141,8 @@ class LogSettings:
         """
         env = os.environ if environ is None else environ
         return cls(
-            level=_choice(env, "STELLARATOR_LOG_LEVEL", LOG_LEVELS, "INFO"),
-            format=cast("LogFormat", _choice(env, "STELLARATOR_LOG_FORMAT", LOG_FORMATS, "auto")),
+            level=variables.choice(env, "STELLARATOR_LOG_LEVEL", LOG_LEVELS, "INFO"),
+            format=cast("LogFormat", variables.choice(env, "STELLARATOR_LOG_FORMAT", LOG_FORMATS, "auto")),
         )
 
 
@@ -173,27 +178,27 @@ class TelemetrySettings:
             SetupError: the protocol is one that nobody speaks.
         """
         env = os.environ if environ is None else environ
-        enabled = not _yes(env, "OTEL_SDK_DISABLED")
-        timeout = _either(env, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
+        enabled = not variables.yes(env, "OTEL_SDK_DISABLED")
+        timeout = variables.either(env, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
         traced, protocol = _otlp(env, "TRACES")
         measured, metrics_protocol = _otlp(env, "METRICS")
         return cls(
             enabled=enabled and bool(traced),
             endpoint=traced if enabled else "",
             protocol=protocol,
-            metrics=enabled and bool(measured) and _text(env, "OTEL_METRICS_EXPORTER") != "none",
+            metrics=enabled and bool(measured) and variables.text(env, "OTEL_METRICS_EXPORTER") != "none",
             metrics_protocol=metrics_protocol,
-            service=_text(env, "OTEL_SERVICE_NAME") or "stellarator",
-            content=_yes(env, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
+            service=variables.text(env, "OTEL_SERVICE_NAME") or "stellarator",
+            content=variables.yes(env, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
             timeout_given=bool(timeout),
-            delay_given=bool(_text(env, "OTEL_BSP_SCHEDULE_DELAY")),
+            delay_given=bool(variables.text(env, "OTEL_BSP_SCHEDULE_DELAY")),
         )
 
 
 def _otlp(env: Mapping[str, str], signal: str) -> tuple[str, Protocol]:
     """Where this kind of telemetry goes, empty for nowhere, and how it is sent there."""
-    endpoint = _either(env, f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-    protocol = _either(env, f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    endpoint = variables.either(env, f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    protocol = variables.either(env, f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
     usual = "grpc" if endpoint.rstrip("/").endswith(":4317") else "http/protobuf"
     if protocol not in ("", "grpc", "http/protobuf"):
         raise SetupError(
@@ -224,7 +229,7 @@ def user() -> str:
 def uv_program(environ: Mapping[str, str] | None = None) -> str | None:
     """The path of uv: the one that runs us (`uv run` leaves it in ``UV``), or one on the path; None without any."""
     env = os.environ if environ is None else environ
-    return _text(env, "UV") or shutil.which("uv", path=env.get("PATH"))
+    return variables.text(env, "UV") or shutil.which("uv", path=env.get("PATH"))
 
 
 def worker_environment(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -296,22 +301,9 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _home(env: Mapping[str, str]) -> Path:
-    given = _text(env, "STELLARATOR_HOME")
+    given = variables.text(env, "STELLARATOR_HOME")
     path = Path(given).expanduser() if given else platformdirs.user_data_path("stellarator", appauthor=False)
-    return _private_folder(path.absolute(), "STELLARATOR_HOME")
-
-
-def _private_folder(path: Path, variable: str) -> Path:
-    # A folder that is already there keeps its mode: it may be one that the user shares on purpose.
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(
-            f"The folder {path} cannot be created ({error.strerror}). Set {variable} to a folder that you may write."
-        ) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise SetupError(f"The folder {path} cannot be written. Set {variable} to one that you may write.")
-    return path
+    return variables.private_folder(path.absolute(), "STELLARATOR_HOME")
 
 
 def _python_path(env: Mapping[str, str]) -> str:
@@ -321,7 +313,7 @@ def _python_path(env: Mapping[str, str]) -> str:
 
 
 def _database_url(env: Mapping[str, str], home: Path) -> str:
-    url = _text(env, "STELLARATOR_DATABASE_URL")
+    url = variables.text(env, "STELLARATOR_DATABASE_URL")
     if url is None:
         return f"sqlite:///{home / 'journal.db'}"
     relative = _RELATIVE_SQLITE.fullmatch(url)
@@ -332,7 +324,7 @@ def _database_url(env: Mapping[str, str], home: Path) -> str:
 
 
 def _retention(env: Mapping[str, str]) -> str:
-    text = _text(env, "STELLARATOR_RETENTION") or ""
+    text = variables.text(env, "STELLARATOR_RETENTION") or ""
     if not _RETENTION.fullmatch(text):
         raise SetupError(
             f"STELLARATOR_RETENTION is `{text}`; set it to an age, a size, or both, as in `30d 2GB`, or unset it."
@@ -341,60 +333,10 @@ def _retention(env: Mapping[str, str]) -> str:
 
 
 def _ray_address(env: Mapping[str, str]) -> str | None:
-    address = _text(env, "STELLARATOR_RAY_ADDRESS")
+    address = variables.text(env, "STELLARATOR_RAY_ADDRESS")
     if address and "://" in address:
         raise SetupError(
             f"STELLARATOR_RAY_ADDRESS is `{address}`; Ray Client addresses are not supported. "
             "Set it to the cluster's own `host:port` (6379 by default), or to `auto` on one of its machines."
         )
     return address
-
-
-def _existing_file(env: Mapping[str, str], name: str) -> Path | None:
-    text = _text(env, name)
-    if text is None:
-        return None
-    path = Path(text).expanduser().absolute()
-    if not path.is_file():
-        raise SetupError(f"{name} is `{text}`, which is not a file. Set it to the file, or unset it.")
-    return path
-
-
-def _web_address(env: Mapping[str, str], name: str) -> str:
-    text = _text(env, name) or ""
-    if text and not text.startswith(("http://", "https://")):
-        raise SetupError(f"{name} is `{text}`; set it to an address that begins with http:// or https://.")
-    return text.rstrip("/")
-
-
-def _text(env: Mapping[str, str], name: str) -> str | None:
-    return env.get(name, "").strip() or None
-
-
-def _either(env: Mapping[str, str], first: str, second: str) -> str:
-    return _text(env, first) or _text(env, second) or ""
-
-
-def _yes(env: Mapping[str, str], name: str) -> bool:
-    return env.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
-
-
-def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
-    value = _text(env, name) or default
-    match = next((choice for choice in allowed if choice.lower() == value.lower()), None)
-    if match is None:
-        raise SetupError(f"{name} is `{value}`; set it to one of {', '.join(allowed)}, or unset it.")
-    return match
-
-
-def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    text = _text(env, name)
-    if text is None:
-        return default
-    try:
-        value = int(text)
-    except ValueError:
-        value = low - 1
-    if not low <= value <= high:
-        raise SetupError(f"{name} is `{text}`; set it to a whole number from {low} to {high}, or unset it.")
-    return value
