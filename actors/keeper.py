@@ -22,7 +22,7 @@ from typing import Protocol
 from actors import spans
 from actors.conversation import Conversations, Credits, History, Leaving, Panels
 from actors.kept import AnswerLog
-from actors.models.factory import ModelFactory, load_litellm
+from actors.models.factory import ModelFactory, load_for_main
 from actors.recorder import Recorder, run_started
 from cluster import observability
 from workflows.answer import AnswerEvent, AnswerFailed, RunRequest
@@ -207,9 +207,7 @@ class Keeper:
         """Whoever answers runs of that workflow, as it is in this very version."""
         key = (content_hash(workflow), version)
         if key not in self._homes:
-            voices = (workflow.main.model, *workflow.models[workflow.main.model].fallbacks)
-            if any(workflow.models[alias].kind == "litellm" for alias in voices):
-                load_litellm()
+            load_for_main(workflow)
             parts = self._parts
             self._homes[key] = Conversations(
                 workflow, parts.models, parts.panels, parts.crediting, parts.journal, version=version

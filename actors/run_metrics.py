@@ -36,6 +36,7 @@ from workflows.events import (
     StepStarted,
 )
 from workflows.messages import Usage
+from workflows.replay import ENDED_AS
 from workflows.spec import WorkflowSpec
 
 Record = Callable[[Instrument, float, Mapping[str, str]], None]
@@ -139,7 +140,7 @@ class RunMeter:
         begun = self._begun
         if begun is None:
             return
-        labels = self._labels(protocol=begun.protocol, status=_run_status(event))
+        labels = self._labels(protocol=begun.protocol, status=ENDED_AS[type(event)])
         if isinstance(event, RunFinished):
             labels["panel"] = event.panel
         error = {"error.type": event.failure.code} if isinstance(event, RunFailed) else {}
@@ -168,16 +169,6 @@ def _status(event: Ended) -> str:
         case StepFailed():
             return "failed"
         case StepCancelled():
-            return "cancelled"
-
-
-def _run_status(event: RunEnded) -> str:
-    match event:
-        case RunFinished():
-            return "ok"
-        case RunFailed():
-            return "failed"
-        case RunCancelled():
             return "cancelled"
 
 

@@ -1,6 +1,6 @@
 """How a panel is doing, told while it runs to whoever waits for the answer.
 
-    coordinator: events on their way to the journal -> Overheard -> lines of a story
+    coordinator: events on their way to the journal -> Watched -> lines of a story
     conversation: said_during(working, stories) -> lines for the client
 
 Only short lines cross between the processes, and only for runs whose client wants them: following the journal
@@ -17,6 +17,7 @@ from typing import Any
 
 from actors.orders import PanelOrder
 from actors.recorder import Journal
+from actors.watched import Watched, Watcher
 from workflows.events import Event
 from workflows.progress import Narrator
 
@@ -41,33 +42,20 @@ class _Story:
     is_over: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def hearing(self, narrator: Narrator) -> Watcher:
+        """What tells each event in here."""
+
+        def hear(event: Event) -> None:
+            if lines := narrator.tell(event):
+                self.lines += lines
+                self.wake()
+
+        return hear
+
     def wake(self) -> None:
         """Have everybody who waits look again."""
         self.news.set()
         self.news = asyncio.Event()
-
-
-class Overheard:
-    """A journal whose events are also told."""
-
-    def __init__(self, journal: Journal, narrator: Narrator, story: _Story) -> None:
-        self._journal = journal
-        self._narrator = narrator
-        self._story = story
-
-    async def append(self, events: Sequence[Event]) -> None:
-        """Store events, as the journal does."""
-        self._hear(events)
-        await self._journal.append(events)
-
-    def append_soon(self, events: Sequence[Event]) -> None:
-        """Store events shortly, as the journal does."""
-        self._hear(events)
-        self._journal.append_soon(events)
-
-    def _hear(self, events: Sequence[Event]) -> None:
-        self._story.lines += [line for event in events for line in self._narrator.tell(event)]
-        self._story.wake()
 
 
 class Stories:
@@ -86,7 +74,7 @@ class Stories:
         story = self._stories.setdefault(key, _Story())
         story.has_teller = True
         try:
-            yield Overheard(journal, Narrator(order.workflow, order.use.tool), story)
+            yield Watched(journal, story.hearing(Narrator(order.workflow, order.use.tool)))
         finally:
             story.is_over = True
             story.wake()

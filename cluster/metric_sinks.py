@@ -9,13 +9,13 @@ quantiles from it, and averages from OTLP.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from cluster.instruments import INSTRUMENTS, Instrument, label
 from cluster.resource import resource
 from cluster.settings import TelemetrySettings
+from cluster.undelivered import OneWarning
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -136,20 +136,22 @@ def _one_warning(inner: MetricExporter) -> MetricExporter:
     """`inner`, saying once that the collector does not answer instead of with every interval."""
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult  # noqa: PLC0415  # see _provider
 
-    class OneWarning(MetricExporter):
+    warning = OneWarning(
+        _log,
+        "Metrics cannot be delivered; runs go on, and the totals come once they can be. "
+        "Check OTEL_EXPORTER_OTLP_ENDPOINT, or set OTEL_METRICS_EXPORTER=none.",
+    )
+
+    class WarningExporter(MetricExporter):
         def __init__(self) -> None:
             super().__init__(inner._preferred_temporality, inner._preferred_aggregation)  # noqa: SLF001  # the reader asks for them
-            self.unsaid = threading.Lock()  # who gets it says it
 
         def export(
             self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
         ) -> MetricExportResult:
             result = inner.export(metrics_data, timeout_millis, **kwargs)
-            if result is not MetricExportResult.SUCCESS and self.unsaid.acquire(blocking=False):
-                _log.warning(
-                    "Metrics cannot be delivered; runs go on, and the totals come once they can be. "
-                    "Check OTEL_EXPORTER_OTLP_ENDPOINT, or set OTEL_METRICS_EXPORTER=none."
-                )
+            if result is not MetricExportResult.SUCCESS:
+                warning.say()
             return result
 
         def force_flush(self, timeout_millis: float = 10_000) -> bool:
@@ -158,6 +160,4 @@ def _one_warning(inner: MetricExporter) -> MetricExporter:
         def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
             inner.shutdown(timeout_millis, **kwargs)
 
-    for name in ("opentelemetry.exporter.otlp", "opentelemetry.sdk._shared_internal"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return OneWarning()
+    return WarningExporter()

@@ -23,7 +23,6 @@ import atexit
 import hashlib
 import logging
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from cluster.resource import resource
 from cluster.semconv import Value
 from cluster.settings import TelemetrySettings
+from cluster.undelivered import OneWarning
 from cluster.within import within
 
 if TYPE_CHECKING:
@@ -251,17 +251,18 @@ def _one_warning(inner: SpanExporter) -> SpanExporter:
     """`inner`, saying once that the collector does not answer instead of with every batch."""
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult  # noqa: PLC0415  # see _provider
 
-    class OneWarning(SpanExporter):
-        unsaid = threading.Lock()  # who gets it says it; a flush exports beside the batch's own thread
+    warning = OneWarning(
+        _log,
+        "Traces cannot be delivered and are dropped until they can be; runs go on. "
+        "Check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL.",
+    )
 
+    class WarningExporter(SpanExporter):
         def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
             result = inner.export(spans)
             _process.undelivered = result is not SpanExportResult.SUCCESS
-            if _process.undelivered and self.unsaid.acquire(blocking=False):
-                _log.warning(
-                    "Traces cannot be delivered and are dropped until they can be; runs go on. "
-                    "Check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL."
-                )
+            if _process.undelivered:
+                warning.say()
             return result
 
         def shutdown(self) -> None:
@@ -270,6 +271,4 @@ def _one_warning(inner: SpanExporter) -> SpanExporter:
         def force_flush(self, timeout_millis: int = 30_000) -> bool:
             return inner.force_flush(timeout_millis)
 
-    for name in ("opentelemetry.exporter.otlp", "opentelemetry.sdk._shared_internal"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return OneWarning()
+    return WarningExporter()

@@ -9,7 +9,7 @@ This module knows nothing about storage, clocks and screens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
@@ -52,7 +52,7 @@ Ending: TypeAlias = RunFinished | RunFailed | RunCancelled
 STRENGTH: dict[RunStatus, int] = {"running": 0, "cancelled": 1, "failed": 2, "ok": 3}
 """Which ending counts when a run has several: the strongest; of equals the first. A resumption undoes all but `ok`."""
 
-_STATUS: dict[type[Ending], RunStatus] = {
+ENDED_AS: Mapping[type[Ending], RunStatus] = {
     RunFinished: "ok",
     RunFailed: "failed",
     RunCancelled: "cancelled",
@@ -164,7 +164,7 @@ def summary_of(events: Iterable[Event]) -> RunSummary:
         run_id=known[0].run_id if known else "",
         virtual_model=start.virtual_model if start else "",
         protocol=start.protocol if start else "",
-        status=_STATUS[type(end)] if end else "running",
+        status=ENDED_AS[type(end)] if end else "running",
         started_at=min((event.at for event in known), default=0.0),
         ended_at=end.at if end else None,
         input_tokens=used.input_tokens,
@@ -267,4 +267,4 @@ def _start(events: Sequence[Event]) -> RunStarted | None:
 
 
 def _strength(ending: Ending | None) -> int:
-    return STRENGTH[_STATUS[type(ending)] if ending else "running"]
+    return STRENGTH[ENDED_AS[type(ending)] if ending else "running"]

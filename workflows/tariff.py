@@ -181,19 +181,20 @@ def prompt_tokens(request: ChatRequest) -> int:
 
 
 def _message_tokens(message: Message) -> int:
-    return _PER_MESSAGE + sum(map(_part_tokens, message.parts))
+    return _PER_MESSAGE + sum(part_tokens(part, MEDIA_TOKENS) for part in message.parts)
 
 
-def _part_tokens(part: Part) -> int:
+def part_tokens(part: Part, media: int) -> int:
+    """An estimate of a part's tokens; `media` is that of a picture or a file."""
     match part:
         case Text(text) | Reasoning(text):
             return estimated_tokens(text)
         case ToolCall():
             return estimated_tokens(part.name + part.arguments)
         case ToolResult(content=content):
-            return sum(map(_part_tokens, content))
+            return sum(part_tokens(each, media) for each in content)
         case _:
-            return MEDIA_TOKENS
+            return media
 
 
 def _written(prices: Prices | None, prompt: int, money: float) -> int:

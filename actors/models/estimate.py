@@ -6,7 +6,8 @@ provider's. No tokenizer: it would cost 100 MB a process and be wrong for every 
 
 from __future__ import annotations
 
-from workflows.messages import ChatRequest, Message, Part, Reasoning, Text, Tool, ToolCall, ToolResult, Usage
+from workflows.messages import ChatRequest, Message, Reasoning, Tool, Usage
+from workflows.tariff import part_tokens
 from workflows.text import estimated_tokens
 
 _MEDIA_TOKENS = 800
@@ -25,16 +26,4 @@ def _tool_tokens(tool: Tool) -> int:
 
 
 def _message_tokens(message: Message) -> int:
-    return sum(map(_part_tokens, message.parts))
-
-
-def _part_tokens(part: Part) -> int:
-    match part:
-        case Text(text) | Reasoning(text):
-            return estimated_tokens(text)
-        case ToolCall():
-            return estimated_tokens(part.name + part.arguments)
-        case ToolResult():
-            return sum(map(_part_tokens, part.content))
-        case _:
-            return _MEDIA_TOKENS
+    return sum(part_tokens(part, _MEDIA_TOKENS) for part in message.parts)

@@ -22,7 +22,7 @@ from actors.models.scripted.client import ScriptedModel
 from actors.models.scripted.script import Script
 from actors.models.wrappers import Priced, WithDefaults
 from workflows.errors import SetupInvalid
-from workflows.spec import ModelSpec
+from workflows.spec import ModelSpec, WorkflowSpec
 
 
 class ModelFactory:
@@ -91,6 +91,13 @@ class ModelFactory:
                 f"{spec.api_key_env}, which is not set where the model is called."
             )
         return key
+
+
+def load_for_main(workflow: WorkflowSpec) -> None:
+    """Import what the main LLM's calls need, so that the first one does not stall an event loop for seconds."""
+    voices = (workflow.main.model, *workflow.models[workflow.main.model].fallbacks)
+    if any(workflow.models[alias].kind == "litellm" for alias in voices):
+        load_litellm()
 
 
 def load_litellm() -> None:

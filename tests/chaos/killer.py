@@ -37,10 +37,11 @@ WAIT_SECONDS = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """What was done, when (Unix seconds), and whether there was anything to do it to."""
+    """What was done, over which time (Unix seconds), and whether there was anything to do it to."""
 
     kind: str
-    at: float
+    began: float
+    ended: float
     hit: bool
 
 
@@ -77,8 +78,9 @@ class Killer:
         began = time.monotonic()
         for kind, at in self._plan:
             time.sleep(max(0.0, began + at - time.monotonic()))
+            struck = time.time()
             hit = self._strike(kind)
-            self.kills.append(Kill(kind, time.time(), hit))
+            self.kills.append(Kill(kind, struck, time.time(), hit))
 
     def _strike(self, kind: str) -> bool:
         if kind == "node":

@@ -275,8 +275,11 @@ def _finished(told: Iterable[Told]) -> dict[Step, float]:
 
 
 def _door_died(one: Seen, kills: Iterable[Kill]) -> bool:
-    """Whether what held the client's connection was killed while it was open."""
-    return any(kill.kind in DOORS and kill.hit and one.began - 1 <= kill.at <= one.ended for kill in kills)
+    """Whether what held the client's connection was killed while it was open; a strike takes its time on a slow machine."""
+    return any(
+        kill.kind in DOORS and kill.hit and kill.began <= one.ended and one.began - 1 <= kill.ended
+        for kill in kills
+    )
 
 
 def _unrecorded(seen: Iterable[Seen], told: Iterable[Told]) -> int:

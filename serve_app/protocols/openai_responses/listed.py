@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, TypeAlias
 
-from serve_app.protocols.openai_responses import wire
+from serve_app.protocols.openai_responses import wire, wire_out
+from workflows.errors import RequestInvalid
+
+Order: TypeAlias = Literal["asc", "desc"]
 
 _PREFIXES = {
     "message": "msg",
@@ -22,6 +25,27 @@ def listed(items: Iterable[wire.Item], response_id: str) -> list[dict[str, Any]]
     """Every item with an id, a status where its type has one, and content in parts."""
     run = response_id.partition("_")[2]
     return [_listed(item, f"{run}_in{place}") for place, item in enumerate(items)]
+
+
+def page(items: Sequence[dict[str, Any]], after: str, limit: int, order: Order) -> wire_out.ItemList:
+    """At most `limit` items behind the one of id `after`; `items` are given oldest first.
+
+    Raises:
+        RequestInvalid: there is no such item.
+    """
+    ordered = items if order == "asc" else items[::-1]
+    places = [place for place, item in enumerate(ordered, 1) if item["id"] == after]
+    if after and not places:
+        raise RequestInvalid("after", f"Item with id '{after}' not found.")
+    rest = ordered[places[0] :] if places else ordered
+    shown = list(rest[:limit])
+    return {
+        "object": "list",
+        "data": shown,
+        "first_id": shown[0]["id"] if shown else "",
+        "last_id": shown[-1]["id"] if shown else "",
+        "has_more": len(rest) > limit,
+    }
 
 
 def _listed(item: wire.Item, place: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -14,7 +14,7 @@ from serve_app.ids import uuid7_hex
 from serve_app.protocols.openai_responses import wire_out
 from serve_app.protocols.openai_responses.background import background_stream
 from serve_app.protocols.openai_responses.body import run_id_of
-from serve_app.protocols.openai_responses.listed import listed
+from serve_app.protocols.openai_responses.listed import Order, listed, page
 from serve_app.protocols.openai_responses.stored import Stored, stored, stream_encoder
 from workflows.errors import RequestInvalid
 from workflows.events import AnswerWithdrawn
@@ -57,8 +57,7 @@ def stored_router(host: Host, records: Records, limits: Limits) -> APIRouter:
         run = await records.summary(run_id)
         if run is not None and run.kept:
             await host.stop(run_id)
-        gone = AnswerWithdrawn(id=f"{run_id}:withdrawn:{uuid7_hex()}", run_id=run_id, at=time.time())
-        await records.append([gone])
+        await records.append([_withdrawn(run_id)])
         return {"id": response_id, "object": "response", "deleted": True}
 
     @router.post(f"{_ONE}/cancel", response_model=None, responses={200: {"model": wire_out.Response}})
@@ -74,26 +73,17 @@ def stored_router(host: Host, records: Records, limits: Limits) -> APIRouter:
         response_id: str,
         after: str = "",
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        order: Literal["asc", "desc"] = "desc",
+        order: Order = "desc",
     ) -> Response:
         """The items that a response answers, with those of the responses before it."""
-        items: list[dict[str, Any]] = listed((await stored(records, response_id)).items, response_id)
-        if order == "desc":
-            items.reverse()
-        places = [place for place, item in enumerate(items) if item["id"] == after]
-        if after and not places:
-            raise RequestInvalid("after", f"Item with id '{after}' not found.")
-        rest = items[places[0] + 1 :] if places else items
-        page: wire_out.ItemList = {
-            "object": "list",
-            "data": rest[:limit],
-            "first_id": rest[0]["id"] if rest else "",
-            "last_id": rest[:limit][-1]["id"] if rest else "",
-            "has_more": len(rest) > limit,
-        }
-        return Json(page)
+        items = listed((await stored(records, response_id)).items, response_id)
+        return Json(page(items, after, limit, order))
 
     return router
+
+
+def _withdrawn(run_id: str) -> AnswerWithdrawn:
+    return AnswerWithdrawn(id=f"{run_id}:withdrawn:{uuid7_hex()}", run_id=run_id, at=time.time())
 
 
 def _require_background(found: Stored, field: str) -> None:
