@@ -21,6 +21,7 @@ from contextlib import ExitStack, chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from cluster import processes
 from cluster.errors import SetupError
 from cluster.roles import LOCAL_CPUS, NAMESPACE
 from cluster.settings import Settings
@@ -35,6 +36,8 @@ LONGEST_FOLDER: Final = (103 if sys.platform == "darwin" else 107) - len(
 """Of the folder given to `started`, in bytes: the kernel bounds the length of a socket's path."""
 
 KNOCK_S: Final = 5.0
+STOP_S: Final = 40.0
+"""How long the end may take before Ray's processes are ended from outside. Serve takes up to 30 s; Ray has no bound."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +79,8 @@ def started(folder: Path, metrics_port: int | None = None) -> Iterator[str]:
                 f"Ray does not start: {error}. Its logs are in the state folder's `logs`."
             ) from error
         finally:
-            _stop()
+            with processes.stopped_after(STOP_S, folder):
+                _stop()
 
 
 @contextmanager

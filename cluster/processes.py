@@ -7,7 +7,9 @@ The working directory does: it is inherited, kept by the kernel, and the folder 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -30,6 +32,18 @@ def stop(processes: Sequence[psutil.Process]) -> None:
     for process in alive:
         _send(process, kill=True)
     psutil.wait_procs(alive, timeout=KILL_S)
+
+
+@contextmanager
+def stopped_after(seconds: float, folder: Path) -> Iterator[None]:
+    """A block that may wait for what works in `folder`: when it takes longer than so many seconds, that is stopped."""
+    timer = threading.Timer(seconds, lambda: stop(inside(folder)))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:
