@@ -61,6 +61,12 @@ class Postgres:
             connection.execute(f'CREATE DATABASE "{name}"')
         return self.url(name)
 
+    @property
+    def pid(self) -> int:
+        """Of the running server's first process."""
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
     def start(self) -> None:
         """Start the server, again after `kill` too, and return when it takes connections."""
         settings = {**_SETTINGS, "port": str(self.port)}

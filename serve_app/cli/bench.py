@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,17 +20,29 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="startup, fusion, passthrough, in-flight, tail, tracing; none: all.",
+            help="startup, fusion, passthrough, in-flight, nodes, tail, journal, tracing; none: all.",
             show_default=False,
         ),
     ] = None,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="A smoke test: the figures mean little.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One flat JSON object on stdout.")] = False,
+    markdown: Annotated[
+        Path | None,
+        typer.Option("--markdown", metavar="FILE", help="Put the tables into this page, too."),
+    ] = None,
+    soak: Annotated[
+        float | None,
+        typer.Option("--soak", metavar="MINUTES", help="Mixed load for so long: does memory stay flat?"),
+    ] = None,
 ) -> None:
     """Measure speed, cost and memory against lower bounds, peers and goals."""
     if not (ROOT / "tests" / "bench" / "__main__.py").is_file():
         raise typer.BadParameter("The benchmarks are not installed; run this in a checkout of Stellarator.")
     wishes = [*(names or ()), *(["--quick"] if quick else ()), *(["--json"] if as_json else ())]
+    if markdown is not None:
+        wishes += ["--markdown", str(markdown.absolute())]
+    if soak is not None:
+        wishes += ["--soak", str(soak)]
     command = [sys.executable, "-m", "tests.bench", *wishes]
     raise typer.Exit(subprocess.run(command, cwd=ROOT, check=False).returncode)  # noqa: S603  # our own module

@@ -71,6 +71,13 @@ class Figure:
         return self.goal.met(self.value) if self.goal else None
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to be said beside the figures, such as a peer that cannot be installed here."""
+
+    text: str
+
+
 def over(name: str, values: Sequence[float], unit: str, baseline: str = "") -> Figure:
     """The median of repetitions with their spread."""
     middle = statistics.median(values)
@@ -96,11 +103,16 @@ def table(figures: Iterable[Figure]) -> Table:
     for figure in figures:
         verdict = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[figure.met]
         spread = f"±{figure.spread:.0%}" if figure.spread is not None else ""
-        value = f"{figure.value:,.{_digits(figure.value)}f}"
         shown.add_row(
-            figure.name, value, figure.unit, str(figure.goal or ""), verdict, spread, figure.baseline
+            *(figure.name, shown_value(figure), figure.unit, str(figure.goal or "")),
+            *(verdict, spread, figure.baseline),
         )
     return shown
+
+
+def shown_value(figure: Figure) -> str:
+    """The value with three significant digits."""
+    return f"{figure.value:,.{_digits(figure.value)}f}"
 
 
 def flat(figures: Iterable[Figure]) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ import httpx
 from tests.bench.effort import Effort
 from tests.bench.figures import Figure, percentile
 from tests.bench.load import load
-from tests.bench.scenes import fusion, rules
+from tests.bench.scenes import fusion, rules, tail
 from tests.bench.stand import product, upstream
 
 AT_ONCE = 24
@@ -30,8 +30,8 @@ WAYS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 def measure(effort: Effort) -> Iterator[Figure]:
     """p50, p95 and p99 of each way, and the model calls that it cost."""
-    tails = [_tail(f"{way}{seed}", seed) for way in WAYS for seed in range(3)]
-    runs = max(AT_ONCE, round(RUNS * effort.scale))
+    tails = [tail(f"{way}{seed}", seed) for way in WAYS for seed in range(3)]
+    runs = effort.of(RUNS, AT_ONCE)
     with upstream([*tails, *rules(0.01)]) as models:
         workflows = [
             fusion(way, models.base_url, [f"{way}{seed}" for seed in range(3)], tool=tool)
@@ -51,11 +51,6 @@ def measure(effort: Effort) -> Iterator[Figure]:
     yield Figure("tail_p99_quorum_vs_all", p99["quorum"] / p99["all"], "x", "waiting for all")
 
 
-def _tail(model: str, seed: int) -> dict[str, Any]:
-    """The n-th call is as slow for every model of the same seed."""
-    tail = {"pareto": {"min": "100ms", "alpha": 1.0, "max": "12s"}, "seed": seed}
-    return {"match": {"model": model}, "answer": "Sound.", "delay": tail}
-
-
 def _calls(base_url: str) -> int:
-    return len(httpx.get(f"{base_url.removesuffix('/v1')}/log", timeout=60).json())
+    told = httpx.get(f"{base_url.removesuffix('/v1')}/tally", timeout=60).json()
+    return sum(sum(outcomes.values()) for outcomes in told.values())

@@ -35,9 +35,9 @@ def measure(effort: Effort) -> Iterator[Figure]:
             load(server, "sleepers", 4, 4)
             idle = server.processes.memory_bytes()
             for count in COUNTS:
-                runs = max(1, round(count * effort.scale / BRANCHES))
+                runs = effort.of(count // BRANCHES)
                 yield from _sleep(server, models, count, runs, idle)
-            yield _cancelled(server, models, max(1, round(5000 * effort.scale / BRANCHES)))
+            yield _cancelled(server, models, effort.of(5000 // BRANCHES))
 
 
 def _sleep(server: Server, models: Server, count: int, runs: int, idle: int) -> Iterator[Figure]:
@@ -88,8 +88,8 @@ async def _held(
 
 def _seen(models: Server, model: str) -> Counter[str]:
     """How many calls of a model the upstream has seen, by what became of them, and in all."""
-    log = httpx.get(f"{models.base_url.removesuffix('/v1')}/log", timeout=60).json()
-    outcomes = Counter(seen["outcome"] for seen in log if seen["model"] == model)
+    told = httpx.get(f"{models.base_url.removesuffix('/v1')}/tally", timeout=60).json()
+    outcomes = Counter[str](told.get(model, {}))
     outcomes["all"] = outcomes.total()
     return outcomes
 

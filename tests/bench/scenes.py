@@ -9,6 +9,9 @@ BRANCHES = ("broad", "risks", "diverse")
 STEP_S = 0.1
 """What every model call takes; a fusion run makes four of them one after another."""
 
+PACE_S = 0.02
+"""Between two chunks of the model `paced`."""
+
 CRITICAL_PATH_S = 4 * STEP_S
 CALLS = len(BRANCHES) + 3
 ANSWER = "The plan is sound, when the quality gates come first. " * 8
@@ -31,11 +34,18 @@ def rules(step: float = STEP_S) -> list[dict[str, Any]]:
         {"match": {"model": "draft"}, "answer": DRAFT, "delay": step, "chunks": 8},
         {"match": {"model": "judge"}, "json": ANALYSIS, "delay": step},
         {"match": {"model": "echo"}, "answer": ANSWER, "chunks": 32},
+        {"match": {"model": "paced"}, "answer": ANSWER, "chunks": 16, "pace": PACE_S},
         {"match": {"model": "sleeper"}, "answer": DRAFT, "delay": 5.0},
         {"match": {"model": "stone"}, "hang": True},
         {"match": {"has_result": True}, "answer": ANSWER, "delay": step, "chunks": 32},
         {"match": {"has_tool": "review"}, "tool_calls": [call], "delay": step},
     ]
+
+
+def tail(model: str, seed: int, longest: str = "12s") -> dict[str, Any]:
+    """A model with a heavy tail; the n-th call is as slow for every model of the same seed."""
+    drawn = {"pareto": {"min": "100ms", "alpha": 1.0, "max": longest}, "seed": seed}
+    return {"match": {"model": model}, "answer": "Sound.", "delay": drawn}
 
 
 def fusion(name: str, base_url: str, models: Sequence[str] = ("draft",) * 3, **fields: Any) -> dict[str, Any]:
@@ -45,7 +55,7 @@ def fusion(name: str, base_url: str, models: Sequence[str] = ("draft",) * 3, **f
         "mode": "fusion",
         "description": "Convenes the review panel.",
         "branches": [
-            {"name": f"branch{number}", "model": model, "prompt": "{{ task }}"}
+            {"name": f"branch{number}", "model": model, "prompt": "{{ task }}", **fields.get("branch", {})}
             for number, model in enumerate(models)
         ],
         "collect": {"quorum": len(models), "timeout": "120s", "deadline": "150s"},

@@ -20,48 +20,23 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 from ruamel.yaml import YAML
+
+from tests.bench.group import Group
 
 KEY = "sk-stellarator-bench"
 READY_S = 180.0
 STOP_S = 40.0
 
 
-class Group:
-    """A process with everything below it."""
-
-    def __init__(self, pid: int) -> None:
-        self._root = psutil.Process(pid)
-
-    def cpu_s(self) -> float:
-        """CPU seconds until now; of processes that ended as far as somebody waited for them."""
-        used = 0.0
-        for process in self._all():
-            with suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                used += times.user + times.system + times.children_user + times.children_system
-        return used
-
-    def memory_bytes(self) -> int:
-        """Memory with shared pages shared out (PSS)."""
-        used = 0
-        for process in self._all():
-            with suppress(psutil.NoSuchProcess):
-                used += process.memory_full_info().pss
-        return used
-
-    def _all(self) -> tuple[psutil.Process, ...]:
-        return (self._root, *self._root.children(recursive=True))
-
-
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Something that answers Chat Completions."""
+    """Something that answers Chat Completions; `home` is the product's state folder."""
 
     base_url: str
     key: str
     processes: Group
+    home: Path | None = None
 
 
 def free_port() -> int:
@@ -99,7 +74,7 @@ def product(
     log = (home / "up.log").open("wb")
     try:
         with log, process(command, {**ours, **(environment or {})}, stdout=log, stderr=log) as running:
-            server = Server(f"http://127.0.0.1:{port}/v1", KEY, Group(running.pid))
+            server = Server(f"http://127.0.0.1:{port}/v1", KEY, Group(running.pid), home)
             _await_ready(server, running, home / "up.log")
             yield server
     finally:

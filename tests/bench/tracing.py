@@ -13,7 +13,7 @@ from tests.bench.stand import Server, product, upstream
 from tests.otlp import GrpcReceiver
 
 AT_ONCE = 16
-RUNS = 48
+RUNS = 40
 """In each measurement; many short ones that alternate share out what else the machine does."""
 
 
@@ -36,12 +36,12 @@ def measure(effort: Effort) -> Iterator[Figure]:
         }
         with product(workflows) as silent, product(workflows, traced) as speaking:
             for server in (silent, speaking):
-                load(server, "panel", 64, AT_ONCE)
+                load(server, "panel", effort.of(64, AT_ONCE), AT_ONCE)
             yield from _compared(silent, speaking, sink, effort)
 
 
 def _compared(silent: Server, speaking: Server, sink: Sink, effort: Effort) -> Iterator[Figure]:
-    rounds, before = 4 * effort.rounds, sink.received
+    rounds, before = effort.of(16, 2), sink.received
     without, with_ = list[float](), list[float]()
     for number in range(rounds):
         both = [(silent, without), (speaking, with_)]

@@ -1,7 +1,8 @@
 """The fake model as a real HTTP upstream: Chat Completions, streamed and not, by script, with a request log.
 
 What tests and benchmarks put in place of providers, so it is lean: thousands of sleeping calls on one event loop.
-`GET /log` tells who called, when, and whether the caller closed its socket before the answer was over.
+`GET /log` tells who called, when, and whether the caller closed its socket before the answer was over (`?last=6`: of
+the last six); `GET /tally` counts them.
 
     python -m actors.models.scripted.server --script FILE --port 0
 """
@@ -13,6 +14,7 @@ import asyncio
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -61,10 +63,20 @@ class Upstream:
         app = web.Application(client_max_size=MAX_BODY_BYTES, handler_args={"handler_cancellation": True})
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/log", self._log)
+        app.router.add_get("/tally", self._tally)
         return app
 
-    async def _log(self, _request: web.Request) -> web.Response:
-        return web.json_response([asdict(seen) for seen in self.seen])
+    async def _log(self, http: web.Request) -> web.Response:
+        last = int(http.query.get("last", len(self.seen)))
+        return web.json_response([asdict(seen) for seen in self.seen[len(self.seen) - last :]])
+
+    async def _tally(self, _request: web.Request) -> web.Response:
+        """How many calls each model has had, by outcome; `open` are those under way."""
+        tally = Counter((seen.model, seen.outcome or "open") for seen in self.seen)
+        told: dict[str, dict[str, int]] = {}
+        for (model, outcome), count in tally.items():
+            told.setdefault(model, {})[outcome] = count
+        return web.json_response(told)
 
     async def _chat(self, http: web.Request) -> web.StreamResponse:
         try:
