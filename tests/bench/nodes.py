@@ -13,12 +13,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from cluster import session
 from cluster.settings import Settings, worker_environment
 from tests.bench.effort import Effort
-from tests.bench.figures import Figure, over
+from tests.bench.figures import Figure, Note, over
 from tests.bench.group import Group
+from tests.bench.hosts import HostsRefused, hosts, joined, node
 from tests.bench.load import load
 from tests.bench.scenes import fusion, rules
 from tests.bench.stand import Server, product, upstream
@@ -37,12 +41,18 @@ TASKS = 4
 PATIENCE_S = 120.0
 
 
-def measure(effort: Effort) -> Iterator[Figure]:
+def measure(effort: Effort) -> Iterator[Figure | Note]:
+    """Nodes that share this machine's network, then hosts of their own."""
+    yield from _on_one_machine(effort)
+    yield from _on_hosts(effort)
+
+
+def _on_one_machine(effort: Effort) -> Iterator[Figure]:
     """The product with more and more nodes; its rates, and the CPU of a branch."""
     with upstream(rules(0)) as models, ExitStack() as stack:
         task = {"resources": {"num_cpus": 0.5}}
         workflows = [
-            fusion("sleepers", models.base_url, ["sleeper"] * BRANCHES),
+            _sleepers(models),
             fusion("busy", models.base_url, ["draft"] * BRANCHES),
             fusion("tasks", models.base_url, ["draft"] * TASKS, branch=task),
         ]
@@ -59,6 +69,31 @@ def measure(effort: Effort) -> Iterator[Figure]:
     for count in NODES[1:]:
         shares = [many / count / one for many, one in zip(asleep[count], asleep[1], strict=True)]
         yield over(f"node_scaling_efficiency_{count}", shares, "share", "one node, while the upstream sleeps")
+
+
+def _on_hosts(effort: Effort) -> Iterator[Figure | Note]:
+    """One host against four, each a network namespace with an address of its own."""
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(TemporaryDirectory(prefix="sb-")))
+        try:
+            made = stack.enter_context(hosts(max(NODES)))
+        except HostsRefused as error:
+            yield Note(f"separate hosts are not measured: {error}")
+            return
+        models = stack.enter_context(upstream(rules(0), made.bridge))
+        stack.enter_context(node(made, 0, home))
+        server = stack.enter_context(joined(made, [_sleepers(models)], home))
+        load(server, "sleepers", 1, 1)
+        one = _asleep(server, 1, effort)
+        for group in [stack.enter_context(node(made, number, home)) for number in range(1, max(NODES))]:
+            _await_lanes(group)
+        many = _asleep(server, max(NODES), effort)
+    shares = [after / max(NODES) / before for after, before in zip(many, one, strict=True)]
+    yield over(f"host_scaling_efficiency_{max(NODES)}", shares, "share", "one host; network namespaces")
+
+
+def _sleepers(models: Server) -> dict[str, Any]:
+    return fusion("sleepers", models.base_url, ["sleeper"] * BRANCHES)
 
 
 def _asleep(server: Server, nodes: int, effort: Effort) -> list[float]:
@@ -111,11 +146,15 @@ def _node(server: Server) -> Iterator[Group]:
     )
     try:
         group = Group(running.pid)
-        until = time.monotonic() + PATIENCE_S
-        while "lanes" not in group.memory_by_part():
-            if time.monotonic() > until or running.poll() is not None:
-                raise TimeoutError("the new node got no lanes")
-            time.sleep(0.2)
+        _await_lanes(group)
         yield group
     finally:
         kill(running)
+
+
+def _await_lanes(group: Group) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while "lanes" not in group.memory_by_part():
+        if time.monotonic() > until:
+            raise TimeoutError("the new node got no lanes")
+        time.sleep(0.2)

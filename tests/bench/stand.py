@@ -47,12 +47,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def upstream(rules: Sequence[Mapping[str, Any]]) -> Iterator[Server]:
+def upstream(rules: Sequence[Mapping[str, Any]], host: str = "127.0.0.1") -> Iterator[Server]:
     """A scripted upstream."""
     with tempfile.TemporaryDirectory(prefix="sb-") as folder:
         script = Path(folder, "script.yaml")
         YAML(typ="safe").dump(list(rules), script)
-        command = [sys.executable, "-m", "actors.models.scripted.server", "--script", str(script)]
+        command = [
+            sys.executable,
+            "-m",
+            "actors.models.scripted.server",
+            "--script",
+            str(script),
+            "--host",
+            host,
+        ]
         with process(command, stdout=subprocess.PIPE) as running:
             assert running.stdout is not None
             base_url = running.stdout.readline().decode().strip()
@@ -75,7 +83,7 @@ def product(
     try:
         with log, process(command, {**ours, **(environment or {})}, stdout=log, stderr=log) as running:
             server = Server(f"http://127.0.0.1:{port}/v1", KEY, Group(running.pid), home)
-            _await_ready(server, running, home / "up.log")
+            await_ready(server, running, home / "up.log")
             yield server
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -97,7 +105,12 @@ def process(
                 running.kill()
 
 
-def _await_ready(server: Server, running: subprocess.Popen[bytes], log: Path) -> None:
+def await_ready(server: Server, running: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when the product answers.
+
+    Raises:
+        RuntimeError: it has ended, or takes too long; with the end of its log.
+    """
     until = time.monotonic() + READY_S
     health = f"{server.base_url.removesuffix('/v1')}/healthz"
     while time.monotonic() < until and running.poll() is None:

@@ -161,14 +161,16 @@ class RunningUpstream:
 
 
 @asynccontextmanager
-async def serving(rules: list[dict[str, Any]] | str, port: int = 0) -> AsyncIterator[RunningUpstream]:
-    """A scripted upstream on loopback, on this event loop; port 0 is a free one."""
+async def serving(
+    rules: list[dict[str, Any]] | str, port: int = 0, host: str = "127.0.0.1"
+) -> AsyncIterator[RunningUpstream]:
+    """A scripted upstream, on this event loop; port 0 is a free one."""
     upstream = Upstream(Script.read(rules))
     runner = web.AppRunner(upstream.app(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", port, backlog=_BACKLOG).start()
-        yield RunningUpstream(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", upstream)
+        await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
+        yield RunningUpstream(f"http://{host}:{runner.addresses[0][1]}/v1", upstream)
     finally:
         await runner.cleanup()
 
@@ -192,11 +194,11 @@ def running(rules: list[dict[str, Any]] | str) -> Iterator[RunningUpstream]:
         loop.close()
 
 
-async def _serve(script: Path, port: int) -> None:
+async def _serve(script: Path, port: int, host: str) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with serving(str(script), port) as upstream:
+    async with serving(str(script), port, host) as upstream:
         sys.stdout.write(f"{upstream.base_url}\n")
         sys.stdout.flush()
         await stopped.wait()
@@ -207,8 +209,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A scripted Chat Completions upstream.")
     parser.add_argument("--script", type=Path, required=True, help="YAML file with rules")
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     given = parser.parse_args()
-    asyncio.run(_serve(given.script, given.port))
+    asyncio.run(_serve(given.script, given.port, given.host))
 
 
 if __name__ == "__main__":
