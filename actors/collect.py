@@ -28,7 +28,7 @@ CHARACTERS_PER_TOKEN = 4
 """A rule of thumb for what a call sent when nobody reported; such usage is marked as estimated."""
 
 
-OnOutcome = Callable[[Call, Outcome], Awaitable[None]]
+OnOutcome = Callable[[Call, Outcome], None]
 
 
 class Pending(Protocol):
@@ -49,20 +49,17 @@ async def collect(
 ) -> Collected:
     """Wait for the calls as `policy` says; report each outcome as it arrives; return all of them, in order.
 
-    `on_outcome` is awaited for every outcome, concurrently, before it counts: it puts it into the journal.
+    `on_outcome` is called with every outcome, before it counts: it records it.
     """
     began = monotonic()
-    heard = set[asyncio.Task[Outcome]]()
-    tasks = [
-        asyncio.ensure_future(_settle(call, pending, began, on_outcome, heard)) for call, pending in flying
-    ]
+    tasks = [asyncio.ensure_future(_settle(call, pending, began, on_outcome)) for call, pending in flying]
     try:
         ended_by = await _wait(set(tasks), policy, began)
         reason = "straggler" if ended_by == "quorum" else "deadline"
         stragglers = [(task, p) for task, (_, p) in zip(tasks, flying, strict=True) if not task.done()]
-        await _stop(stragglers, reason, heard)
+        await _stop(stragglers, reason)
         outcomes = [
-            await _unheard(call, reason, began, on_outcome) if task.cancelled() else task.result()
+            _unheard(call, reason, began, on_outcome) if task.cancelled() else task.result()
             for task, (call, _) in zip(tasks, flying, strict=True)
         ]
         return Collected(tuple(outcomes), ended_by)
@@ -73,21 +70,13 @@ async def collect(
                 task.cancel()
 
 
-async def _settle(
-    call: Call,
-    pending: Pending,
-    began: float,
-    on_outcome: OnOutcome,
-    heard: set[asyncio.Task[Outcome]],
-) -> Outcome:
-    """Wait for one call; a lost process becomes a failure of this call only. Notes itself when it has ended."""
+async def _settle(call: Call, pending: Pending, began: float, on_outcome: OnOutcome) -> Outcome:
+    """Wait for one call; a lost process becomes a failure of this call only."""
     try:
         outcome = await pending.result()
     except StellaratorError as error:
         outcome = Failed(call.step_id, error.failure(), monotonic() - began, model=call.model)
-    if task := asyncio.current_task():
-        heard.add(task)
-    await on_outcome(call, outcome)
+    on_outcome(call, outcome)
     return outcome
 
 
@@ -109,27 +98,23 @@ def usable(outcome: Outcome) -> bool:
     return isinstance(outcome, Answered) and judge(outcome.completion).usable
 
 
-async def _stop(
-    stragglers: Sequence[tuple[asyncio.Task[Outcome], Pending]],
-    reason: str,
-    heard: set[asyncio.Task[Outcome]],
-) -> None:
-    """Stop calls; one that has ended is not given up because the journal is slow to take its outcome."""
+async def _stop(stragglers: Sequence[tuple[asyncio.Task[Outcome], Pending]], reason: str) -> None:
+    """Stop calls, and give up those that do not report."""
     if not stragglers:
         return
     for _, pending in stragglers:
         pending.stop(reason)
     tasks = [task for task, _ in stragglers]
-    await asyncio.wait(tasks, timeout=STOP_REPORT_SECONDS)
-    for task in set(tasks) - heard:
+    _, silent = await asyncio.wait(tasks, timeout=STOP_REPORT_SECONDS)
+    for task in silent:
         task.cancel()
     await asyncio.wait(tasks)
 
 
-async def _unheard(call: Call, reason: str, began: float, on_outcome: OnOutcome) -> Outcome:
+def _unheard(call: Call, reason: str, began: float, on_outcome: OnOutcome) -> Outcome:
     """The record of a stopped call that did not report."""
     outcome = Cancelled(call.step_id, reason, monotonic() - began, sent(call), call.model)
-    await on_outcome(call, outcome)
+    on_outcome(call, outcome)
     return outcome
 
 

@@ -219,12 +219,14 @@ class Conversation:
         while not isinstance(step, Returned):
             match step:
                 case UseTools(uses):
+                    await self._recorder.safe()
                     working = asyncio.ensure_future(self._use_all(uses))
                     async with aclosing(said_during(working, self._stories(uses))) as lines:
                         async for line in lines:
                             yield Progress(line)
                     step = advance(flow, working.result())
                 case Call():
+                    await self._recorder.safe()
                     async with aclosing(self._turn(step)) as turn:
                         async for delta in turn:
                             yield delta
@@ -270,7 +272,7 @@ class Conversation:
             failures = failures if following.model == attempt.model else []
             attempt = following
             await asyncio.sleep(attempt.pause)
-        await self._recorder.call_ended(self._outcome)
+        self._recorder.call_ended(self._outcome)
 
     def _told(self, recorded: Answered) -> Iterator[Delta]:
         """What the client sees of a turn that is over; leaves its outcome in `_outcome`."""

@@ -145,6 +145,7 @@ class PanelRun:
         return step.value
 
     async def _fan_out(self, calls: tuple[Call, ...], policy: Collect) -> Collected:
+        await self._recorder.safe()
         self._trace.fans_out(policy)
         flying = await asyncio.gather(*(self._begin(call) for call in calls))
         return await collect(list(zip(calls, flying, strict=True)), policy, self._ended)
@@ -186,10 +187,10 @@ class PanelRun:
             self._earlier.before(call.step_id),
         )
 
-    async def _ended(self, call: Call, outcome: Outcome) -> None:
+    def _ended(self, call: Call, outcome: Outcome) -> None:
         if self._open.pop(call.step_id, None):
             self._trace.ends(call, outcome)
-            await self._recorder.call_ended(outcome)
+            self._recorder.call_ended(outcome)
 
     def _abandon(self, reason: str) -> None:
         """Record the calls that were stopped with us."""

@@ -49,6 +49,7 @@ class Recorder:
         self._run_id = run_id
         self._tariff = tariff or Tariff({})
         self._suffix = f":{life}" if life > 1 else ""
+        self._is_safe = True
 
     def run_started(
         self, run: RunRequest, workflow_hash: str, workflow_version: int, trace_id: str, driver: str
@@ -127,13 +128,16 @@ class Recorder:
             )
         )
 
-    async def call_ended(self, outcome: Outcome) -> None:
-        """Record a call's outcome; an answer is safe when this returns."""
-        event = self._ended(outcome)
-        if isinstance(event, StepFinished):
-            await self._journal.append([event])
-        else:
-            self._soon(event)
+    def call_ended(self, outcome: Outcome) -> None:
+        """Record a call's outcome; wait for `safe` before anything that is paid rests on it."""
+        self._is_safe = False
+        self._soon(self._ended(outcome))
+
+    async def safe(self) -> None:
+        """Return when every outcome recorded so far is committed."""
+        if not self._is_safe:
+            await self._journal.append(())
+            self._is_safe = True
 
     def attempt_ended(self, call: Call, number: str, outcome: Outcome) -> None:
         """Record an attempt that is not the call's last, as a sub-step of it; `number` may say more behind a dot."""

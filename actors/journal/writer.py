@@ -36,8 +36,8 @@ class Bounds:
     Attributes:
         waiting: appends that may wait to be written; one more makes its caller wait.
         batch: events after which a transaction takes no further append.
-        gather: seconds between two transactions, in which appends come together: a transaction costs as much as
-            ten events. A lone append does not wait.
+        gather: seconds between two transactions of a busy journal, in which appends come together: a transaction
+            costs as much as ten events. What comes alone does not wait.
         readers: threads for reading.
         patience: seconds from the first failure of the database until appends are given up; callers wait
             meanwhile. Until it works again, each further append is then tried once.
@@ -219,7 +219,8 @@ class JournalWriter:
             await self._commit(batch)
             for _ in batch:
                 self._queue.task_done()
-            await asyncio.sleep(self._bounds.gather)
+            if len(batch) > 1:
+                await asyncio.sleep(self._bounds.gather)
 
     async def _next_batch(self) -> list[_Append]:
         """Whatever waits, up to the bound; at least one append."""

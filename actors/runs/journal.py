@@ -1,6 +1,7 @@
 """The journal, reached from any process: batches what this process has to say and sends one batch at a time.
 
-One batch is in flight at a time, so order is kept and batches grow by themselves under load. While the journal's
+One batch is in flight at a time, so order is kept and batches grow by themselves under load; what somebody waits for
+is sent at once, and takes with it what nobody waits for. While the journal's
 process or its database is away, events are kept and sent again, however long it takes. Memory is bounded: past
 `MAX_WAITING` events that nobody acknowledged, recording fails loudly instead of dropping silently.
 
@@ -23,17 +24,15 @@ from actors.journal.store import Recorded, Retake, RunQuery
 from actors.runs.errors import translated
 from actors.runs.handles import Handle
 from workflows.errors import JournalRefused, JournalUnavailable, StellaratorError
-from workflows.events import Event, RunFinished
+from workflows.events import ENDINGS, Event, RunFinished
 from workflows.publications import Activation, History, Publication
 from workflows.replay import RunSummary
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 50_000
-LINGER_SECONDS = 0.01
-"""How long an event that nobody waits for may linger, so that it travels with others."""
-GATHER_SECONDS = 0.003
-"""Time between two batches of a busy process: a call to the journal costs as much as storing twenty events."""
+LINGER_SECONDS = 0.05
+"""How long an event that nobody waits for may linger: a call to the journal costs as much as storing twenty events."""
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between the first attempts; a restart of the journal's process takes about two. The last one stays."""
 WAIT_SECONDS = 60.0
@@ -54,10 +53,10 @@ class RemoteJournal:
 
     async def append(self, events: Sequence[Event]) -> None:
         """Store events, after everything said before; return when they are committed."""
-        self._urgent.set()
         safe = asyncio.get_running_loop().create_future()
         self.append_soon(events)
         self._safe.append(safe)
+        self._urgent.set()
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await safe
@@ -71,6 +70,8 @@ class RemoteJournal:
         if len(self._waiting) > MAX_WAITING:
             raise JournalUnavailable("The journal has been away for too long: no more can be kept for it.")
         self._waiting.extend(events)
+        if any(isinstance(event, ENDINGS) for event in events):
+            self._urgent.set()  # whoever asks for the same again looks for it
         if self._sender is None or self._sender.done():
             # In an empty context: Ray would take what it sends for children of whichever request came first, and
             # cancel everybody's events together with that request.
@@ -188,14 +189,13 @@ class RemoteJournal:
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _send_all(self) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._urgent.wait(), LINGER_SECONDS)
         while self._waiting or self._safe:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._urgent.wait(), LINGER_SECONDS)
             self._urgent.clear()
             batch, self._waiting = self._waiting, []
             safe, self._safe = self._safe, []
             _resolve(safe, await self._sent(batch))
-            await asyncio.sleep(GATHER_SECONDS)
 
     async def _sent(self, batch: list[Event]) -> StellaratorError | None:
         """Send a batch. What cannot be stored at all must not take the rest with it; return why."""
