@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from actors.journal.limits import parse
 from actors.journal.pruning import Pruning
-from actors.journal.store import PAGE, Claim, Recorded, Retake, RunQuery
+from actors.journal.store import PAGE, Claim, Recorded, Retake, RunQuery, can_be_retaken
 from actors.journal.writer import JournalHealth, JournalWriter
 from cluster import metrics, observability
 from cluster.instruments import JOURNAL_COMMIT, JOURNAL_EVENTS, JOURNAL_WAITING
@@ -115,6 +115,11 @@ class JournalActor:
 
     async def retake(self, wish: Retake) -> tuple[RunSummary | None, bool]:
         """The latest run that was asked the same, and whether it was given to `wish.driver` now."""
+        known = await self._writer.read(self._store.asked_before, wish)
+        if known is None or not can_be_retaken(
+            known.status, kept=known.kept
+        ):  # nobody's turn to write is taken
+            return known, False
         return await self._writer.change(self._store.retake, wish)
 
     async def health(self) -> JournalHealth:

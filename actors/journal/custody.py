@@ -12,7 +12,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, or_, select
 
 from actors.journal import dialects
-from actors.journal.store import Claim, Retake
+from actors.journal.store import Claim, Retake, can_be_retaken
 from actors.journal.tables import drivers, runs
 from workflows.events import Event, RunCancelled, RunResumed
 
@@ -74,9 +74,9 @@ def ended(connection: Connection, drivers_prefix: str, reason: str, at: float) -
     return [_cancelled(row, reason, at) for row in found]
 
 
-def retaken(connection: Connection, wish: Retake) -> tuple[Row[tuple[object, ...]] | None, list[Event]]:
-    """The latest run that was asked the same, and the event that takes it when it ended without an answer."""
-    row = connection.execute(
+def asked_before(connection: Connection, wish: Retake) -> Row[tuple[object, ...]] | None:
+    """The latest run that was asked the same."""
+    return connection.execute(
         select(runs)
         .where(
             runs.c.fingerprint == wish.fingerprint,
@@ -86,7 +86,12 @@ def retaken(connection: Connection, wish: Retake) -> tuple[Row[tuple[object, ...
         .order_by(runs.c.number.desc())
         .limit(1)
     ).one_or_none()
-    if row is None or row.kept or row.status not in {"failed", "cancelled"}:
+
+
+def retaken(connection: Connection, wish: Retake) -> tuple[Row[tuple[object, ...]] | None, list[Event]]:
+    """The latest run that was asked the same, and the event that takes it when it ended without an answer."""
+    row = asked_before(connection, wish)
+    if row is None or not can_be_retaken(row.status, kept=row.kept):
         return row, []
     return row, [_resumed(row, wish.driver, wish.at)]
 

@@ -83,6 +83,11 @@ class Retake:
     at: float
 
 
+def can_be_retaken(status: RunStatus, *, kept: bool) -> bool:
+    """Whether a run that is asked again is gone on with: it ended without an answer, and has no keeper."""
+    return not kept and status in {"failed", "cancelled"}
+
+
 class JournalStore(Protocol):
     """An append-only store of events with a list of runs beside it."""
 
@@ -118,6 +123,9 @@ class JournalStore(Protocol):
 
     def reopen(self, run_id: str, driver: str, at: float) -> tuple[str, ...]:
         """Give a driver a kept run that ended without an answer; return its id, or nothing when it did not."""
+
+    def asked_before(self, wish: Retake) -> RunSummary | None:
+        """The latest run that was asked the same."""
 
     def retake(self, wish: Retake) -> tuple[RunSummary | None, bool]:
         """The latest run that was asked the same, as it stood, and whether it was given to `wish.driver` now."""
