@@ -1,7 +1,7 @@
 """An actor that works out, after the answer, what each branch of a run contributed, and puts it into the journal.
 
 It has a process of its own at the lowest priority, because it costs tens of milliseconds of CPU for a long run and
-nobody waits for it. One run at a time; a run whose contents are not in the journal has nothing to work with.
+nobody waits for it. A few runs at a time; a run whose contents are not in the journal has nothing to work with.
 
 Undecorated: `actors.runs` makes it a Ray actor with the numbers of `cluster.roles`.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import time
 from typing import Protocol
 
@@ -20,12 +20,15 @@ from workflows.crediting import contributions
 from workflows.events import Event, PanelCredited
 from workflows.replay import run_view
 
+TOGETHER = 16
+"""Runs that are read and stored at once."""
+
 
 class History(Protocol):
     """The journal, as far as this actor needs it."""
 
-    async def events(self, run_id: str) -> tuple[Event, ...]:
-        """Everything that is known of a run."""
+    async def stories(self, run_ids: Sequence[str]) -> Mapping[str, tuple[Event, ...]]:
+        """Everything that is known of these runs."""
         ...
 
     async def append(self, events: Sequence[Event]) -> None:
@@ -34,7 +37,7 @@ class History(Protocol):
 
 
 class Credits:
-    """Credits runs, one after the other."""
+    """Credits runs, `TOGETHER` of them at a time."""
 
     def __init__(self, journal: Callable[[], History]) -> None:
         os.nice(19)
@@ -42,20 +45,27 @@ class Credits:
         self._journal = journal()
         self._turn = asyncio.Lock()
 
-    async def credit(self, run_id: str, traceparent: str) -> None:
-        """Work out the contributions of a finished run's branches and store them with it."""
+    async def credit(self, runs: Sequence[tuple[str, str]]) -> None:
+        """Work out the contributions of finished runs' branches and store them; each with the context of its span."""
         async with self._turn:
-            began = time()
-            events = await self._journal.events(run_id)
-            found = await asyncio.to_thread(_credited, run_id, events)
-            if found:
-                await self._journal.append(found)
-            for credited in found:
-                spans.credited(run_id, credited.step_id, credited.attribution, traceparent, began)
+            for place in range(0, len(runs), TOGETHER):
+                await self._credit(dict(runs[place : place + TOGETHER]))
 
     async def close(self) -> None:
         """Send the last spans."""
         await asyncio.to_thread(observability.flush)
+
+    async def _credit(self, traceparents: Mapping[str, str]) -> None:
+        stories = await self._journal.stories(tuple(traceparents))
+        found = list[PanelCredited]()
+        for run_id, events in stories.items():
+            began = time()
+            of_run = await asyncio.to_thread(_credited, run_id, events)
+            for credited in of_run:
+                spans.credited(run_id, credited.step_id, credited.attribution, traceparents[run_id], began)
+            found += of_run
+        if found:
+            await self._journal.append(found)
 
 
 def _credited(run_id: str, events: Sequence[Event]) -> list[PanelCredited]:

@@ -32,7 +32,8 @@ class Source:
     @classmethod
     def of(cls, text: str) -> Source:
         """Take a text apart."""
-        return cls(analysed(text), language(text))
+        spoken = language(text)
+        return cls(analysed(text, spoken), spoken)
 
 
 @dataclass(frozen=True, slots=True)

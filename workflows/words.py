@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -103,9 +104,11 @@ class Words:
     negated: int
 
 
-def analysed(text: str) -> tuple[Words, ...]:
-    """Every sentence of a text that has any content."""
-    names_count = language(text) != "de"  # German writes every noun with a capital
+def analysed(text: str, spoken: str | None = None) -> tuple[Words, ...]:
+    """Every sentence of a text that has any content; `spoken` is its language, where that is known."""
+    names_count = (
+        language(text) if spoken is None else spoken
+    ) != "de"  # German writes every noun with a capital
     every = (words(sentence, names_count=names_count) for sentence in sentences(text))
     return tuple(one for one in every if one.terms)
 
@@ -147,21 +150,29 @@ def language(text: str) -> str:
 
     By script, and for Latin script by counting function words; short texts stay unknown.
     """
-    letters = [character for character in text[:4000] if character.isalpha()]
+    beginning = text[:4000]
+    if not beginning.isascii() and (script := _script(beginning)):
+        return script
+    spoken = Counter(re.findall(r"[^\W\d_]+", beginning.casefold()))
+    hits = {name: sum(spoken[word] for word in known & spoken.keys()) for name, known in _VOCABULARY.items()}
+    best, second = sorted(hits.values(), reverse=True)[:2]
+    if best < 3 or best * 10 < second * 13:  # noqa: PLR2004  # a third more than the next language, or unknown
+        return ""
+    return max(hits, key=hits.__getitem__)
+
+
+def _script(text: str) -> str:
+    """The script that a good part of a text is written in, when it is not Latin's."""
+    letters = [character for character in text if character.isalpha()]
     scripts: dict[str, int] = {}
     for character in letters:
         if character > "\u02ff":
             script = unicodedata.name(character, "").split(" ")[0]
             scripts[_SCRIPTS.get(script, "")] = scripts.get(_SCRIPTS.get(script, ""), 0) + 1
     scripts.pop("", None)
-    if scripts and sum(scripts.values()) > len(letters) * 0.3:
-        return "ja" if "ja" in scripts else max(scripts, key=scripts.__getitem__)
-    spoken = re.findall(r"[^\W\d_]+", text[:4000].casefold())
-    hits = {name: sum(word in known for word in spoken) for name, known in _VOCABULARY.items()}
-    best, second = sorted(hits.values(), reverse=True)[:2]
-    if best < 3 or best * 10 < second * 13:  # noqa: PLR2004  # a third more than the next language, or unknown
+    if not scripts or sum(scripts.values()) <= len(letters) * 0.3:
         return ""
-    return max(hits, key=hits.__getitem__)
+    return "ja" if "ja" in scripts else max(scripts, key=scripts.__getitem__)
 
 
 @lru_cache(maxsize=20_000)

@@ -6,7 +6,7 @@ An ordinary async class; `actors.runs` makes it a named Ray actor. Everything th
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import time
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,10 @@ class JournalActor:
     async def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
         """The run's events behind the place `after`, oldest first; none for an unknown run."""
         return await self._writer.events(run_id, after, limit)
+
+    async def stories(self, run_ids: Sequence[str]) -> Mapping[str, tuple[Event, ...]]:
+        """The events of these runs, oldest first; nothing of an unknown run."""
+        return await self._writer.read(self._store.stories, run_ids)
 
     async def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
         """How these runs finished; nothing of a run that did not."""

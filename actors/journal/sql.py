@@ -12,7 +12,7 @@ from itertools import islice
 from threading import Lock
 from typing import Literal, TypeVar
 
-from sqlalchemy import URL, Column, Connection, Engine, insert, select
+from sqlalchemy import URL, Column, Connection, Engine, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from actors.journal import custody, dialects, projection, schema
@@ -183,17 +183,16 @@ class SqlStore:
             parts = _contents(connection, {digest for row in rows for _, digest in references(row.refs)})
         return tuple(Recorded(row.seq, unpack(row.body, row.refs, parts)) for row in rows)
 
+    def stories(self, run_ids: Sequence[str]) -> Mapping[str, tuple[Event, ...]]:
+        """The events of these runs; see `JournalStore`."""
+        found: dict[str, list[Event]] = {}
+        for event in self._of(run_ids, select(events.c.body, events.c.refs).order_by(events.c.seq)):
+            found.setdefault(event.run_id, []).append(event)
+        return {run_id: tuple(story) for run_id, story in found.items()}
+
     def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
         """How these runs finished; see `JournalStore`."""
-        statement = select(events.c.body, events.c.refs).where(events.c.kind == _FINISHED)
-        with dialects.translated(), self._reader.begin() as connection:
-            rows = [
-                row
-                for some in _pages(run_ids)
-                for row in connection.execute(statement.where(events.c.run_id.in_(some)))
-            ]
-            parts = _contents(connection, {digest for row in rows for _, digest in references(row.refs)})
-        found = (unpack(row.body, row.refs, parts) for row in rows)
+        found = self._of(run_ids, select(events.c.body, events.c.refs).where(events.c.kind == _FINISHED))
         return tuple(event for event in found if isinstance(event, RunFinished))
 
     def runs(self, query: RunQuery) -> tuple[RunSummary, ...]:
@@ -211,6 +210,17 @@ class SqlStore:
         """Give up every connection."""
         self._reader.dispose()
         self._writer.dispose()
+
+    def _of(self, run_ids: Sequence[str], statement: Select[tuple[str, str | None]]) -> Iterator[Event]:
+        """The events of these runs that a statement picks."""
+        with dialects.translated(), self._reader.begin() as connection:
+            rows = [
+                row
+                for some in _pages(run_ids)
+                for row in connection.execute(statement.where(events.c.run_id.in_(some)))
+            ]
+            parts = _contents(connection, {digest for row in rows for _, digest in references(row.refs)})
+        return (unpack(row.body, row.refs, parts) for row in rows)
 
     def _decided(self, decide: Callable[[Connection], list[Event]]) -> tuple[str, ...]:
         """Store what `decide` decides, in the same transaction; return the runs that it is about."""

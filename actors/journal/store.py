@@ -5,7 +5,7 @@ Every method raises `JournalUnavailable` when the database cannot be reached or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,6 +96,9 @@ class JournalStore(Protocol):
 
     def events(self, run_id: str, after: int = 0, limit: int = PAGE) -> tuple[Recorded, ...]:
         """The run's events behind the place `after`, oldest first; none for an unknown run."""
+
+    def stories(self, run_ids: Sequence[str]) -> Mapping[str, tuple[Event, ...]]:
+        """The events of these runs, oldest first; nothing of an unknown run."""
 
     def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
         """How these runs finished, in any order; nothing of a run that did not, or that is unknown."""

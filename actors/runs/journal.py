@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from itertools import chain, repeat
@@ -144,6 +144,12 @@ class RemoteJournal:
                     raise
                 await asyncio.sleep(pause)
         raise AssertionError("pauses never end")
+
+    async def stories(self, run_ids: Sequence[str]) -> Mapping[str, tuple[Event, ...]]:
+        """Everything that is known of these runs; nothing of an unknown one."""
+        async with translated(JournalUnavailable):
+            found: Mapping[str, tuple[Event, ...]] = await self._actor.stories.remote(run_ids)
+            return found
 
     async def finished(self, run_ids: Sequence[str]) -> tuple[RunFinished, ...]:
         """How these runs finished; nothing of a run that did not."""

@@ -294,6 +294,15 @@ def test_the_list_has_a_column_for_every_field_of_a_summary() -> None:
     assert {field.name for field in fields(RunSummary)} <= set(runs.c.keys())
 
 
+def test_the_stories_of_several_runs_are_told_at_once(store: SqlStore) -> None:
+    one, two = fusion_run("run_1"), fusion_run("run_2")
+    for first, second in zip(one, two, strict=True):
+        store.append([first, second])
+    told = store.stories(["run_2", "unknown", "run_1"])
+    assert told == {"run_1": tuple(one), "run_2": tuple(two)}
+    assert store.stories([]) == {}
+
+
 def test_how_many_runs_finished_is_told_at_once_and_nothing_of_the_others(store: SqlStore) -> None:
     for run_id in ("run_1", "run_2", "run_3"):
         store.append(fusion_run(run_id))
