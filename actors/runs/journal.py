@@ -31,7 +31,7 @@ from workflows.replay import RunSummary
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 50_000
-LINGER_SECONDS = 0.05
+LINGER_SECONDS = 0.01
 """How long an event that nobody waits for may linger: a call to the journal costs as much as storing twenty events."""
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between the first attempts; a restart of the journal's process takes about two. The last one stays."""
