@@ -43,6 +43,8 @@ STATUSES: Mapping[str, int] = {
     "upstream_error": 502,
     # A provider that refuses our key has not refused the client's: never its 401.
     "upstream_refused": 502,
+    # The one refusal that the client can mend.
+    "context_length_exceeded": 400,
     "upstream_unavailable": 502,
     "upstream_malformed": 502,
     "upstream_busy": 429,

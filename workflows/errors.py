@@ -14,6 +14,7 @@
     │   └── SetupInvalid           the machine or the settings must be put right first
     ├── UpstreamError              a model provider failed
     │   ├── UpstreamRefused        it understood and said no (401, 403, 404, 400): do not retry
+    │   │   └── ContextExceeded    the conversation is longer than the model takes
     │   ├── UpstreamBusy           429 or overloaded: retry after a while
     │   ├── UpstreamUnavailable    5xx, connection refused or broken: retry
     │   ├── UpstreamTimeout        no answer in time: retry
@@ -59,6 +60,7 @@ from workflows.failure import Failure, Problem, StellaratorError
 
 __all__ = [
     "ClusterError",
+    "ContextExceeded",
     "CoordinatorLost",
     "Failure",
     "IdempotencyConflict",
@@ -251,6 +253,18 @@ class UpstreamRefused(UpstreamError):
 
     code = "upstream_refused"
     retryable = False
+
+
+class ContextExceeded(UpstreamRefused):
+    """The conversation is longer than the model takes: the client can mend it, and agents do.
+
+    Its code and the first words of its text are OpenAI's and Anthropic's, by which agents decide to compact.
+    """
+
+    code = "context_length_exceeded"
+
+    def __str__(self) -> str:
+        return f"prompt is too long: {super().__str__()}"
 
 
 class UpstreamBusy(UpstreamError):

@@ -32,6 +32,7 @@ _REASONS = {
     "upstream_busy": "was overloaded",
     "upstream_unavailable": "could not be reached",
     "upstream_refused": "was refused by its provider",
+    "context_length_exceeded": "cannot read a text of this length",
     "upstream_malformed": "gave no usable answer",
     "budget": "was left out to keep within the budget",
     "unpriced": "was left out because its price is unknown",

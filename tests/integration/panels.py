@@ -53,6 +53,10 @@ def rules() -> list[dict[str, Any]]:
         {"match": {"model": "swamped"}, "times": 1, "fail": {"status": 429, "retry_after": 0.1}},
         {"match": {"model": "swamped"}, "answer": "Now I have time: fine."},
         *[heavy_tailed(f"{kind}-{seed}", seed) for kind in ("all", "two") for seed in (1, 2, 3)],
+        {
+            "match": {"model": "brimful"},
+            "fail": {"status": 400, "message": "This model's maximum context length is 8192 tokens."},
+        },
         {"match": {"model": "refused"}, "fail": {"status": 401, "message": "wrong key"}},
         {"match": {"model": "full"}, "fail": {"status": 429, "message": "no room", "retry_after": 17}},
         {"match": {"model": "cut"}, "answer": "This breaks off.", "chunks": 4, "disconnect": True},
@@ -206,6 +210,7 @@ def published(base_url: str) -> list[WorkflowSpec]:
         pass_through("plain", base_url, "main"),
         pass_through("endless", base_url, "endless"),
         pass_through("refused", base_url, "refused"),
+        pass_through("brimful", base_url, "brimful"),
         pass_through("down", base_url, "broken"),
         pass_through("full", base_url, "full"),
         pass_through("cut", base_url, "cut"),

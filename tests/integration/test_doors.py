@@ -59,6 +59,18 @@ def test_a_failing_main_llm_is_never_the_clients_own_fault(
 
 
 @every_door
+@streamed_or_not
+def test_a_conversation_that_is_too_long_is_said_in_the_words_by_which_agents_compact(
+    product: Product, path: str, stream: bool
+) -> None:
+    with product.http() as http:
+        response = http.post(path, json=asked(path, "brimful", stream=stream))
+    assert "prompt is too long" in response.text
+    assert path == "/v1/messages" or "context_length_exceeded" in response.text
+    assert response.status_code == 400 or stream  # a busy machine may take longer to fail than a stream waits
+
+
+@every_door
 def test_an_answer_that_breaks_off_ends_in_an_error_event_and_in_no_normal_end(
     product: Product, path: str
 ) -> None:

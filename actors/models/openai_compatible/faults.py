@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import Any
 
 from workflows.errors import (
+    ContextExceeded,
     UpstreamBusy,
     UpstreamError,
     UpstreamRefused,
@@ -39,6 +40,13 @@ _PASSING = {HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY}
 _SPENT = re.compile(
     r"insufficient[_ ]quota|exceeded your current quota|insufficient[_ ](?:funds|credits)", re.IGNORECASE
 )
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|exceed_context_size|maximum context length|(?:prompt|input) is too long"
+    r"|exceeds? the (?:available|maximum) context|input token count .{0,40}exceeds|too large for model with",
+    re.IGNORECASE,
+)
+"""How OpenAI, vLLM, llama.cpp, Anthropic, Bedrock, Gemini and Mistral say that a conversation is too long."""
+_LENGTH = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
 _SIGNS = (
     (re.compile(r"rate[_ ]limit|too[_ ]many", re.IGNORECASE), int(HTTPStatus.TOO_MANY_REQUESTS)),
     (re.compile(r"overloaded", re.IGNORECASE), _OVERLOADED),
@@ -56,8 +64,11 @@ def from_status(
 ) -> UpstreamError:
     """The error behind an answer that is not 200. `secret` is the key, which must not be repeated."""
     detail = detail_of(content, secret) or _phrase(status)
-    if _SPENT.search(content.decode("utf-8", "replace")):
+    told = content.decode("utf-8", "replace")
+    if _SPENT.search(told):
         return UpstreamRefused(model, detail, status)
+    if status in _LENGTH and _TOO_LONG.search(told):
+        return ContextExceeded(model, detail, status)
     return of_status(model, status, detail, retry_after(headers))
 
 
@@ -71,7 +82,8 @@ def of_status(model: str, status: int, detail: str, wait: float | None = None) -
         return UpstreamTimeout(model, detail, status)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
         return UpstreamUnavailable(model, detail, status)
-    return UpstreamRefused(model, detail, status)
+    refused = ContextExceeded if status in _LENGTH and _TOO_LONG.search(detail) else UpstreamRefused
+    return refused(model, detail, status)
 
 
 def from_event(model: str, error: object, secret: str | None = None) -> UpstreamError:

@@ -85,6 +85,8 @@ def response_error(fault: Fault) -> wire_out.ResponseError:
     """A fault in the codes that a response may have; clients decide by it whether to try again."""
     if fault.status == 429:  # noqa: PLR2004  # HTTP's own number
         return {"code": "rate_limit_exceeded", "message": fault.message}
+    if fault.code == "context_length_exceeded":
+        return {"code": "context_length_exceeded", "message": fault.message}
     is_ours = fault.status >= 500  # noqa: PLR2004  # HTTP's own number
     return {"code": "server_error" if is_ours else "invalid_prompt", "message": fault.message}
 

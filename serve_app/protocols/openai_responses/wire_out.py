@@ -48,9 +48,9 @@ class Extension(TypedDict):
 
 
 class ResponseError(TypedDict):
-    """Why there is no answer."""
+    """Why there is no answer. The official SDK does not list `context_length_exceeded`; OpenAI sends it, agents wait for it."""
 
-    code: Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]
+    code: Literal["server_error", "rate_limit_exceeded", "invalid_prompt", "context_length_exceeded"]
     message: str
 
 

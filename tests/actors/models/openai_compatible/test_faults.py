@@ -8,6 +8,7 @@ import pytest
 
 from actors.models.openai_compatible.faults import detail_of, from_event, from_status, retry_after, safe
 from workflows.errors import (
+    ContextExceeded,
     UpstreamBusy,
     UpstreamError,
     UpstreamRefused,
@@ -49,6 +50,36 @@ def test_a_server_that_says_when_to_come_back_is_busy_rather_than_broken() -> No
     error = from_status("m", 503, {"retry-after": "4"}, b"")
     assert isinstance(error, UpstreamBusy)
     assert error.retry_after == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (
+            400,
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+        ),
+        (400, "prompt is too long: 210000 tokens > 200000 maximum"),
+        (400, "the request exceeds the available context size, try increasing it"),
+        (400, "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."),
+        (
+            400,
+            "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+        ),
+        (413, "Input is too long for requested model."),
+    ],
+)
+def test_a_conversation_that_is_too_long_is_told_from_other_refusals(status: int, message: str) -> None:
+    error = from_status("m", status, {}, json.dumps({"error": {"message": message}}).encode())
+    assert type(error) is ContextExceeded
+    assert "prompt is too long" in str(error)
+    assert error.failure().code == "context_length_exceeded"
+    assert type(from_event("m", {"message": message, "code": str(status)})) is ContextExceeded
+
+
+def test_a_context_length_that_is_only_a_code_is_found() -> None:
+    body = {"error": {"message": "Too many tokens.", "code": "context_length_exceeded"}}
+    assert type(from_status("m", 400, {}, json.dumps(body).encode())) is ContextExceeded
 
 
 def test_a_spent_quota_is_a_refusal_because_waiting_does_not_help() -> None:
@@ -138,7 +169,7 @@ def test_milliseconds_are_more_precise_than_seconds() -> None:
         ({"code": "429", "message": "slow down"}, UpstreamBusy),
         ({"type": "rate_limit_error", "message": "slow down"}, UpstreamBusy),
         ({"type": "overloaded_error", "message": "Overloaded"}, UpstreamBusy),
-        ({"code": "context_length_exceeded", "message": "too long"}, UpstreamRefused),
+        ({"code": "context_length_exceeded", "message": "too long"}, ContextExceeded),
         ({"message": "The request timed out"}, UpstreamTimeout),
         ({"message": "boom"}, UpstreamUnavailable),
         ("plain words", UpstreamUnavailable),
