@@ -45,7 +45,6 @@ def rules() -> list[dict[str, Any]]:
     return [
         {"match": {"model": "fast"}, "answer": "Looks fine to me.", "delay": 0.05},
         {"match": {"model": "slow"}, "answer": "Looks fine after some thought.", "delay": 1.0},
-        {"match": {"model": "broken"}, "fail": {"status": 500, "message": "boom sk-secret-key-123456"}},
         {"match": {"model": "hanging"}, "hang": True},
         {"match": {"model": "thoughtful"}, "answer": "After long thought: fine.", "delay": 6.0},
         {"match": {"model": "busy"}, "times": 1, "fail": {"status": 429, "retry_after": 0.1}},
@@ -53,19 +52,27 @@ def rules() -> list[dict[str, Any]]:
         {"match": {"model": "swamped"}, "times": 1, "fail": {"status": 429, "retry_after": 0.1}},
         {"match": {"model": "swamped"}, "answer": "Now I have time: fine."},
         *[heavy_tailed(f"{kind}-{seed}", seed) for kind in ("all", "two") for seed in (1, 2, 3)],
-        {
-            "match": {"model": "brimful"},
-            "fail": {"status": 400, "message": "This model's maximum context length is 8192 tokens."},
-        },
-        {"match": {"model": "refused"}, "fail": {"status": 401, "message": "wrong key"}},
-        {"match": {"model": "full"}, "fail": {"status": 429, "message": "no room", "retry_after": 17}},
-        {"match": {"model": "cut"}, "answer": "This breaks off.", "chunks": 4, "disconnect": True},
         {"match": {"model": "judge"}, "json": ANALYSIS},
         {"match": {"model": "endless"}, "answer": "word " * 2000, "chunks": 2000, "pace": 0.05},
+        *_failing(),
         *gates.rules(),
         *versions.rules(),
         *hands.rules(),
         *main,
+    ]
+
+
+def _failing() -> list[dict[str, Any]]:
+    """Models that fail, each in its own way."""
+    return [
+        {"match": {"model": "broken"}, "fail": {"status": 500, "message": "boom sk-secret-key-123456"}},
+        {"match": {"model": "refused"}, "fail": {"status": 401, "message": "wrong key"}},
+        {"match": {"model": "full"}, "fail": {"status": 429, "message": "no room", "retry_after": 17}},
+        {"match": {"model": "cut"}, "answer": "This breaks off.", "chunks": 4, "disconnect": True},
+        {
+            "match": {"model": "brimful"},
+            "fail": {"status": 400, "message": "This model's maximum context length is 8192 tokens."},
+        },
     ]
 
 
