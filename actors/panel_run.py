@@ -14,7 +14,7 @@ from typing import Protocol
 from actors.attempts import Attempts, Plan
 from actors.collect import Pending, collect, sent
 from actors.orders import CallOrder, PanelOrder
-from actors.panel_trace import PanelTrace, Watched
+from actors.panel_trace import PanelTrace
 from actors.perform import failure_of
 from actors.recorder import Recorder
 from workflows.errors import Failure
@@ -169,11 +169,9 @@ class PanelRun:
 
     async def _attempt(self, call: Call) -> Pending:
         workflow = self._order.workflow
-        parent = self._trace.parent_of(call)
-        order = CallOrder(
-            self._order.run_id, call, workflow.models[call.model], parent, workflow=workflow.name
-        )
-        return Watched(await self._lanes.order(order), order)
+        model, context = workflow.models[call.model], self._trace.context
+        order = CallOrder(self._order.run_id, call, model, context, workflow=workflow.name)
+        return self._trace.tries(await self._lanes.order(order), order)
 
     def _plan(self, call: Call) -> Plan:
         spec = self._order.workflow

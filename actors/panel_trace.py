@@ -1,7 +1,7 @@
-"""The trace of one panel: a span for the tool's call, one below it for each call, and what happened as events.
+"""The trace of one panel: a span for the tool's call, the attempts at its calls below it, and what happened as events.
 
-A call's span begins with its order and ends with its outcome; its attempts are made elsewhere and put their own spans
-below it, so what lies between the two beginnings is queueing.
+Attempts are made elsewhere and put their own spans there: each says which branch it is of, which try, and how long it
+waited for its turn. What has no attempt of its own to tell it, a call that failed or was stopped, is an event here.
 """
 
 from __future__ import annotations
@@ -9,56 +9,63 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from opentelemetry.trace import Span
-
 from actors import spans
 from actors.collect import Pending, usable
 from actors.orders import CallOrder, PanelOrder
 from cluster import semconv
-from workflows.attempts import attempt_of
 from workflows.errors import StellaratorError
-from workflows.flow import Call, Cancelled, Outcome, ToolOutcome
+from workflows.flow import Call, Cancelled, Failed, Outcome, ToolOutcome
 from workflows.policy import Collect
 
 
 class PanelTrace:
-    """The spans of one panel that is being carried out."""
+    """The span of one panel that is being carried out.
+
+    Attributes:
+        context: the W3C context for the spans of attempts.
+
+    """
 
     def __init__(self, order: PanelOrder) -> None:
-        self._order = order
         self._tool = spans.tool(order)
-        self._calls: dict[str, Span] = {}
+        self.context = spans.carrier(self._tool) or order.traceparent
+        self._under_way: dict[str, Call] = {}
+        self._has_begun = False
+        self._attempts = 0
         self._awaited = 0
 
     def fans_out(self, policy: Collect) -> None:
         """Calls are about to be made, of which so many answers are enough."""
-        if not self._calls:
+        if not self._has_begun:
             self._tool.add_event(semconv.GATE_DECIDED, {"stellarator.gate.open": True})
+        self._has_begun = True
         self._awaited = policy.quorum
 
     def begins(self, call: Call) -> None:
         """A call is ordered."""
+        self._under_way[call.step_id] = call
         if call.name == "repair":
             self._tool.add_event(semconv.SYNTHESIS_REPAIR)
-        parent = spans.carrier(self._tool) or self._order.traceparent
-        self._calls[call.step_id] = spans.agent(call, self._order.run_id, self._order.workflow.name, parent)
 
-    def parent_of(self, attempt: Call) -> str:
-        """The context for an attempt's span."""
-        step_id, _, _ = attempt_of(attempt.step_id)
-        return spans.carrier(self._calls[step_id]) or self._order.traceparent
+    def tries(self, pending: Pending, order: CallOrder) -> Pending:
+        """Some process is making an attempt at a call."""
+        self._attempts += 1
+        return Watched(pending, order)
 
     def ends(self, call: Call, outcome: Outcome) -> None:
         """A call has its outcome."""
-        if span := self._calls.get(call.step_id):
-            spans.end_agent(span, outcome)
-        if isinstance(outcome, Cancelled):
-            told = {"stellarator.branch": call.name, "stellarator.reason": outcome.reason}
-            self._tool.add_event(semconv.STRAGGLER_CANCELLED, told)
-        elif call.kind == "branch" and usable(outcome):
-            self._awaited -= 1
-            if not self._awaited:
-                self._tool.add_event(semconv.QUORUM_REACHED, {"stellarator.branch": call.name})
+        self._under_way.pop(call.step_id, None)
+        attempts = 1 + len(outcome.tried)
+        match outcome:
+            case Cancelled(reason=reason):
+                self._stopped(call, reason, attempts)
+            case Failed(failure=failure):
+                told = semconv.call(call.name, call.kind, attempts=attempts) | semconv.error(failure.code)
+                self._tool.add_event(semconv.CALL_FAILED, told)
+            case _ if call.kind == "branch" and usable(outcome):
+                self._awaited -= 1
+                if not self._awaited:
+                    self._tool.add_event(semconv.QUORUM_REACHED, semconv.call(call.name, call.kind))
 
     def finished(self, outcome: ToolOutcome) -> None:
         """The tool has its outcome."""
@@ -69,17 +76,20 @@ class PanelTrace:
         if outcome.status == "degraded":
             self._tool.add_event(semconv.PANEL_DEGRADED, _why(outcome.detail))
         self._abandon("failed")
-        spans.end_tool(self._tool, outcome)
+        spans.end_tool(self._tool, outcome, self._attempts)
 
     def cancelled(self, reason: str) -> None:
         """Nobody waits for the tool any more."""
         self._abandon(reason)
         spans.end_cancelled(self._tool, reason)
 
+    def _stopped(self, call: Call, reason: str, attempts: int | None = None) -> None:
+        told = semconv.call(call.name, call.kind, attempts=attempts) | {"stellarator.reason": reason}
+        self._tool.add_event(semconv.STRAGGLER_CANCELLED, told)
+
     def _abandon(self, reason: str) -> None:
-        for span in self._calls.values():
-            if span.is_recording():
-                spans.end_cancelled(span, reason)
+        for call in self._under_way.values():
+            self._stopped(call, reason)
 
 
 class Watched:

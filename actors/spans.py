@@ -2,8 +2,8 @@
 
 Spans are started under an explicit W3C context (`telemetry.carrier`) and ended explicitly: a run crosses processes,
 tasks and generators, where "the current span" would be somebody else's. Names and attributes come from
-`cluster.semconv`. What belongs to a run or a step has its identity, so that a process that takes over from a killed
-one goes on with the same spans.
+`cluster.semconv`. A span that others lie below has the identity of its run or step, so that a process that takes over
+from a killed one goes on with the same span. An attempt has none: who makes it again makes another one.
 """
 
 from __future__ import annotations
@@ -83,17 +83,6 @@ def tool(order: PanelOrder) -> Span:
     return span
 
 
-def agent(call: Call, run_id: str, workflow_name: str, parent: str) -> Span:
-    """The span of a branch or a synthesis, from its order to its outcome; its attempts belong under it."""
-    return telemetry.start(
-        semconv.agent_span(call.name),
-        parent,
-        attributes=semconv.agent(call.name, workflow_name=workflow_name)
-        | semconv.step(call.step_id, call.kind, run_id=run_id, name=call.name, alias=call.model),
-        identity=_identity(run_id, call.step_id, parent),
-    )
-
-
 def turn(call: Call, model: ModelSpec, attempt: int, run_id: str, parent: str, *, workflow_name: str) -> Span:
     """The span of one attempt at a turn of the main LLM."""
     return _chat(
@@ -146,22 +135,8 @@ def end(span: Span, outcome: Outcome) -> None:
     span.end()
 
 
-def end_agent(span: Span, outcome: Outcome) -> None:
-    """End the span of a branch or a synthesis. Its tokens are those of its attempts."""
-    if span.is_recording():
-        span.set_attributes({"stellarator.attempts": 1 + len(outcome.tried)})
-        match outcome:
-            case Failed(failure=failure):
-                _fail(span, failure)
-            case Cancelled(reason=reason):
-                _cancel(span, reason)
-            case Answered(first_token_seconds=first):
-                span.set_attributes(semconv.chat_response(first_chunk_seconds=first))
-    span.end()
-
-
-def end_tool(span: Span, outcome: ToolOutcome) -> None:
-    """End the span of a mounted tool's call."""
+def end_tool(span: Span, outcome: ToolOutcome, attempts: int) -> None:
+    """End the span of a mounted tool's call; `attempts` is how many model calls were ordered for it."""
     if not span.is_recording():
         return
     asked = outcome.detail.get("asked", ())
@@ -174,6 +149,7 @@ def end_tool(span: Span, outcome: ToolOutcome) -> None:
             answered=ends.count(""),
             failed=len(asked) - ends.count("") - stopped,
             cancelled=stopped,
+            attempts=attempts,
             ended_by=outcome.detail.get("ended_by"),
             input_tokens=outcome.usage.input_tokens,
             output_tokens=outcome.usage.output_tokens,
@@ -238,7 +214,6 @@ def _attempt(order: CallOrder, queued: float | None, *, at: float | None = None)
         | semconv.attempt(number, hedge=hedge, queued_seconds=None if queued is None else max(0.0, queued)),
         workflow_name=order.workflow,
         agent_name=call.name,
-        identity=_identity(order.run_id, f"{call.step_id}/call", order.traceparent),
         at=at,
     )
 
@@ -251,7 +226,6 @@ def _chat(
     *,
     workflow_name: str,
     agent_name: str = "",
-    identity: str = "",
     at: float | None = None,
 ) -> Span:
     sampling = call.request.sampling.over(defaults(model))
@@ -276,7 +250,6 @@ def _chat(
             stream=True,
         )
         | own,
-        identity=identity,
         at=at,
     )
     if telemetry.captures_content():

@@ -7,10 +7,8 @@ Phoenix, Langfuse and MLflow read) and the coming one differ, both spellings are
       invoke_workflow fusion-review            INTERNAL
         chat anthropic/claude-opus-4.8         CLIENT     the main LLM decides
         execute_tool problem_review            INTERNAL   events: quorum reached, straggler cancelled, ...
-          invoke_agent broad                   INTERNAL   one per branch, from its order to its outcome
-            chat gemini/gemini-3-flash         CLIENT     one per attempt: retries, fallbacks and hedges
-          invoke_agent synthesis               INTERNAL
-            chat openai/gpt-5.5                CLIENT
+          chat gemini/gemini-3-flash           CLIENT     one per attempt of a branch: retries, fallbacks, hedges
+          chat openai/gpt-5.5                  CLIENT     the synthesis
         chat anthropic/claude-opus-4.8         CLIENT     the answer
         credit problem_review.1                INTERNAL   after the answer: what each branch contributed
 
@@ -32,6 +30,7 @@ HTTP_ERROR = 500
 
 QUORUM_REACHED = "stellarator.quorum.reached"
 STRAGGLER_CANCELLED = "stellarator.straggler.cancelled"
+CALL_FAILED = "stellarator.call.failed"
 GATE_DECIDED = "stellarator.gate.decided"
 SYNTHESIS_REPAIR = "stellarator.synthesis.repair"
 PANEL_DEGRADED = "stellarator.panel.degraded"
@@ -66,11 +65,6 @@ def workflow_span(workflow: str) -> str:
 def chat_span(model: str) -> str:
     """The name of a model call's span."""
     return f"chat {model}"
-
-
-def agent_span(name: str) -> str:
-    """The name of the span of a branch or a synthesis, which holds its attempts."""
-    return f"invoke_agent {name}"
 
 
 def credit_span(step_id: str) -> str:
@@ -219,13 +213,12 @@ def tool(
     )
 
 
-def agent(name: str, *, workflow_name: str | None = None) -> Attributes:
-    """Of a branch or a synthesis: an LLM with a task and a prompt of its own."""
+def call(name: str, kind: str, *, attempts: int | None = None) -> Attributes:
+    """Our own, of events: which call of a tool it is about, and how often that was tried."""
     return _present(
         {
-            "gen_ai.operation.name": "invoke_agent",
-            "gen_ai.agent.name": name,
-            "gen_ai.workflow.name": workflow_name,
+            "stellarator.branch" if kind == "branch" else "stellarator.step.name": name,
+            "stellarator.attempts": attempts,
         }
     )
 
@@ -261,8 +254,7 @@ def step(
             "stellarator.run.id": run_id,
             "stellarator.step.id": step_id,
             "stellarator.step.kind": kind,
-            "stellarator.step.name": name,
-            "stellarator.branch": name if kind == "branch" else None,
+            "stellarator.branch" if kind == "branch" else "stellarator.step.name": name,
             "stellarator.model.alias": alias,
         }
     )
@@ -275,6 +267,7 @@ def panel(
     answered: int,
     failed: int,
     cancelled: int,
+    attempts: int | None = None,
     ended_by: str | None = None,
     input_tokens: int | None = None,
     output_tokens: int | None = None,
@@ -282,6 +275,7 @@ def panel(
 ) -> Attributes:
     """Our own: what became of a panel. ``started = answered + failed + cancelled``.
 
+    `attempts` are the model calls that were ordered for it: retries, fallbacks, hedges and the synthesis included.
     Its tokens do not have the standard's names: whoever adds those up over all spans counts model calls only.
     """
     return _present(
@@ -291,6 +285,7 @@ def panel(
             "stellarator.panel.answered": answered,
             "stellarator.panel.failed": failed,
             "stellarator.panel.cancelled": cancelled,
+            "stellarator.panel.attempts": attempts,
             "stellarator.panel.ended_by": ended_by,
             "stellarator.panel.input_tokens": input_tokens,
             "stellarator.panel.output_tokens": output_tokens,

@@ -105,7 +105,7 @@ SPEC = WorkflowSpec.model_validate(
 
 
 def lives(collector: HttpReceiver, *parents: str) -> list[ReceivedSpan]:
-    """The spans of a run in each of its lives: of the run, and of a tool and a branch that every life uses anew."""
+    """The spans of a run in each of its lives: of the run, and of a tool that every life uses anew."""
     telemetry.setup("x")
     first_trace = spans.trace_id_in(parents[0])
     for number, parent in enumerate(parents):
@@ -115,10 +115,9 @@ def lives(collector: HttpReceiver, *parents: str) -> list[ReceivedSpan]:
         whole = spans.workflow(SPEC, run, Earlier(lives=number, first_trace=first_trace))
         use = ToolUse("review.1", "main", "review", ToolCall("call_1", "review", "{}"), CALL.request)
         tool = spans.tool(PanelOrder("run_1", use, SPEC, 1, spans.carrier(whole)))
-        branch = spans.agent(CALL, "run_1", "plain", spans.carrier(tool))
-        for span in (branch, tool, whole):
+        for span in (tool, whole):
             span.end()
-    return list(collector.wait_for(lambda told: len(told) == 3 * len(parents)))
+    return list(collector.wait_for(lambda told: len(told) == 2 * len(parents)))
 
 
 def test_every_later_life_of_a_run_links_to_the_first(collector: HttpReceiver) -> None:
