@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from time import time
 from typing import Any
-from urllib.parse import urlsplit
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
@@ -111,26 +110,14 @@ def end(span: Span, outcome: Outcome) -> None:
     """End the span of one attempt."""
     if not span.is_recording():
         return
-    span.set_attributes(_usage(outcome.completion.usage if isinstance(outcome, Answered) else outcome.usage))
     match outcome:
-        case Answered(completion=completion, first_token_seconds=first):
-            span.set_attributes(
-                semconv.chat_response(
-                    model=completion.model,
-                    response_id=completion.response_id,
-                    finish_reason=completion.finish_reason,
-                    first_chunk_seconds=first,
-                    cost_usd=completion.cost_usd,
-                )
-            )
-            if first is not None:
-                began = time() - outcome.seconds
-                span.add_event(semconv.FIRST_TOKEN, timestamp=int((began + first) * 1e9))
-            if telemetry.captures_content():
-                span.set_attributes(span_contents.answered(completion.message))
+        case Answered():
+            _answered(span, outcome)
         case Failed(failure=failure):
+            span.set_attributes(_usage(outcome.usage))
             _fail(span, failure)
         case Cancelled(reason=reason):
+            span.set_attributes(_usage(outcome.usage))
             _cancel(span, reason)
     span.end()
 
@@ -203,6 +190,25 @@ def credited(run_id: str, step_id: str, attribution: Mapping[str, Any], parent: 
     telemetry.start(semconv.credit_span(step_id), parent, attributes=attributes, at=began).end()
 
 
+def _answered(span: Span, outcome: Answered) -> None:
+    completion, first = outcome.completion, outcome.first_token_seconds
+    span.set_attributes(
+        _usage(completion.usage)
+        | semconv.chat_response(
+            model=completion.model,
+            response_id=completion.response_id,
+            finish_reason=completion.finish_reason,
+            first_chunk_seconds=first,
+            cost_usd=completion.cost_usd,
+        )
+    )
+    if first is not None:
+        began = time() - outcome.seconds
+        span.add_event(semconv.FIRST_TOKEN, timestamp=int((began + first) * 1e9))
+    if telemetry.captures_content():
+        span.set_attributes(span_contents.answered(completion.message))
+
+
 def _attempt(order: CallOrder, queued: float | None, *, at: float | None = None) -> Span:
     call = order.call
     step_id, number, hedge = attempt_of(call.step_id)
@@ -229,24 +235,22 @@ def _chat(
     at: float | None = None,
 ) -> Span:
     sampling = call.request.sampling.over(defaults(model))
-    server = urlsplit(model.base_url or "")
     span = telemetry.start(
         semconv.chat_span(model.model),
         parent,
         SpanKind.CLIENT,
         semconv.chat_request(
             model.model,
+            base_url=model.base_url or "",
             workflow_name=workflow_name,
             agent_name=agent_name,
-            server_address=server.hostname,
-            server_port=server.port,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_tokens=sampling.max_tokens,
             seed=sampling.seed,
             stop=sampling.stop,
             reasoning_effort=sampling.reasoning_effort,
-            output_type="json" if call.request.response_format else "text",
+            output_type="json" if call.request.response_format else None,
             stream=True,
         )
         | own,

@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 Value: TypeAlias = str | bool | int | float | Sequence[str]
 Attributes: TypeAlias = dict[str, Value]
@@ -117,11 +119,9 @@ def workflow(
 def chat_request(
     model: str,
     *,
-    provider: str | None = None,
+    base_url: str = "",
     workflow_name: str | None = None,
     agent_name: str | None = None,
-    server_address: str | None = None,
-    server_port: int | None = None,
     temperature: float | None = None,
     top_p: float | None = None,
     max_tokens: int | None = None,
@@ -131,16 +131,11 @@ def chat_request(
     output_type: str | None = None,
     stream: bool | None = None,
 ) -> Attributes:
-    """Of a model call, known when it starts. `output_type` is ``text`` or ``json``."""
-    return _present(
+    """Of a model call, known when it starts. `output_type` is the format that was asked for, for example ``json``."""
+    return _upstream(model, base_url) | _present(
         {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": provider or provider_name(model),
             "gen_ai.workflow.name": workflow_name or None,
             "gen_ai.agent.name": agent_name or workflow_name or None,
-            "server.address": server_address,
-            "server.port": server_port,
-            "gen_ai.request.model": model,
             "gen_ai.request.temperature": temperature,
             "gen_ai.request.top_p": top_p,
             "gen_ai.request.max_tokens": max_tokens,
@@ -149,6 +144,21 @@ def chat_request(
             "gen_ai.request.reasoning.level": reasoning_effort,
             "gen_ai.request.stream": stream,
             "gen_ai.output.type": output_type,
+        }
+    )
+
+
+@lru_cache(maxsize=256)
+def _upstream(model: str, base_url: str) -> Attributes:
+    """Of every call of a model."""
+    server = urlsplit(base_url)
+    return _present(
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": provider_name(model),
+            "gen_ai.request.model": model,
+            "server.address": server.hostname,
+            "server.port": server.port,
         }
     )
 

@@ -156,7 +156,7 @@ class TelemetrySettings:
         protocol, metrics_protocol: how they are sent; without a word about it, gRPC on port 4317 and HTTP elsewhere.
         service: the service's name.
         content: whether spans carry prompts and answers; off unless asked for by name.
-        timeout_given, delay_given: whether the exporter's timeout, or the time between its exports, was set by hand.
+        timeout_given: whether the exporter's timeout was set by hand.
         metrics: whether metrics are sent over OTLP: an endpoint is set, and OTEL_METRICS_EXPORTER is not ``none``.
     """
 
@@ -165,7 +165,6 @@ class TelemetrySettings:
     service: str = "stellarator"
     content: bool = False
     timeout_given: bool = False
-    delay_given: bool = False
     metrics: bool = False
     metrics_protocol: Protocol = "http/protobuf"
     endpoint: str = field(default="", repr=False)  # may hold a password
@@ -191,7 +190,6 @@ class TelemetrySettings:
             service=variables.text(env, "OTEL_SERVICE_NAME") or "stellarator",
             content=variables.yes(env, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
             timeout_given=bool(timeout),
-            delay_given=bool(variables.text(env, "OTEL_BSP_SCHEDULE_DELAY")),
         )
 
 

@@ -157,6 +157,8 @@ class Sampling:
 
     def over(self, defaults: Sampling) -> Sampling:
         """These parameters, with `defaults` where this one is silent."""
+        if defaults == Sampling():
+            return self
         names = ("temperature", "top_p", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
         chosen = {
             n: getattr(self, n) if getattr(self, n) is not None else getattr(defaults, n) for n in names

@@ -188,8 +188,3 @@ def test_the_uv_that_runs_us_comes_before_the_one_on_the_path(tmp_path: Path) ->
     assert uv_program({"UV": "/opt/uv", "PATH": str(tmp_path)}) == "/opt/uv"
     assert uv_program({"PATH": str(tmp_path)}) == str(on_path)
     assert uv_program({"PATH": ""}) is None
-
-
-def test_the_time_between_two_exports_is_ours_until_it_is_set() -> None:
-    assert not TelemetrySettings.from_env({}).delay_given
-    assert TelemetrySettings.from_env({"OTEL_BSP_SCHEDULE_DELAY": "5000"}).delay_given

@@ -48,7 +48,11 @@ def reviewing(endpoint: str) -> Iterator[Server]:
             tool={"hedge": {"after": "0.4s", "max_share": 1.0}},
             deployment="dedicated",
         )
-        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+        environment = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            "OTEL_BSP_SCHEDULE_DELAY": "500",
+        }
         with product([YAML(typ="safe").load(dump(spec))], environment) as server:
             yield server
 
@@ -106,7 +110,7 @@ def test_jaeger_shows_the_trace() -> None:
     trace_id = secrets.token_hex(16)
     with reviewing(JAEGER_OTLP_ENDPOINT) as server:
         assert answer(ask(server, trace_id)) == ANSWER
-        trace: Trace = eventually(lambda: complete(trace_in_jaeger(trace_id)), seconds=30)
+        trace: Trace = eventually(lambda: complete(trace_in_jaeger(trace_id)), seconds=90)
     check_review(trace)
     services = httpx.get(f"{JAEGER_QUERY_URL}/api/v3/services").json()["services"]
     assert "stellarator" in services

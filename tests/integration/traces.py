@@ -73,10 +73,12 @@ def wait_for_trace(collector: Receiver, trace_id: str, complete: Callable[[Trace
 
 
 def credited(trace: Trace) -> bool:
-    """Whether the last that is heard of a run with an answered panel has come, and every call of its panels."""
+    """Whether a run with panels is told to its end: what was contributed, to each panel, by all calls made for it."""
     panels = trace.named("execute_tool")
-    calls = sum(span.attributes.get("stellarator.panel.attempts", 0) for span in panels)
-    return bool(trace.named("credit")) and calls <= sum(len(trace.below(panel)) for panel in panels)
+    told = {f"credit {panel.attributes['stellarator.step.id']}" for panel in panels}
+    return {span.name for span in trace.named("credit")} == told != set() and all(
+        len(trace.below(panel)) >= panel.attributes["stellarator.panel.attempts"] for panel in panels
+    )
 
 
 def check_laws(trace: Trace, caller: str = "") -> None:
