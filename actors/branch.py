@@ -11,9 +11,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from actors.flights import Stopped
+from actors.limited import perform_in_turn
 from actors.models.factory import ModelFactory
 from actors.orders import CallOrder
-from actors.perform import perform
+from actors.quotas import Desk
+from actors.turnstile import Turnstile
 from cluster import observability
 from cluster.settings import secret
 from workflows.flow import Outcome
@@ -23,19 +25,25 @@ FLUSH_SECONDS = 0.2
 that answers takes milliseconds, and one that does not must not hold up a run."""
 
 
-def run_branch(order: CallOrder, embedded_url: Callable[[], Awaitable[str]]) -> Outcome:
+def run_branch(
+    order: CallOrder, embedded_url: Callable[[], Awaitable[str]], desk: Callable[[], Desk]
+) -> Outcome:
     """Make one call in this process and return its outcome."""
     observability.setup("branch")
     try:
-        return asyncio.run(_call(order, embedded_url))
+        return asyncio.run(_call(order, embedded_url, desk))
     finally:
         observability.flush(FLUSH_SECONDS)
 
 
-async def _call(order: CallOrder, embedded_url: Callable[[], Awaitable[str]]) -> Outcome:
+async def _call(
+    order: CallOrder, embedded_url: Callable[[], Awaitable[str]], desk: Callable[[], Desk]
+) -> Outcome:
     models = ModelFactory(secrets=secret, embedded_url=embedded_url)
+    turnstile = Turnstile(desk)
     try:
         model = models.model(order.model)
-        return await perform(model, order, Stopped())
+        return await perform_in_turn(model, order, Stopped(), turnstile)
     finally:
+        await turnstile.aclose()
         await models.aclose()

@@ -19,10 +19,7 @@ from time import monotonic, time
 from typing import Protocol
 
 from actors import spans
-from actors.models.base import ChatModel
-from actors.models.factory import ModelFactory
 from actors.models.pricing import facts
-from actors.models.wrappers import Impatient
 from actors.orders import PanelOrder
 from actors.panel_run import broken, unknown
 from actors.perform import Hearing, failure_of, listen
@@ -31,6 +28,7 @@ from actors.recorder import Journal, Recorder
 from actors.run_log import RunLog
 from actors.run_metrics import RunMeter
 from actors.telling import said_during
+from actors.voices import Voices
 from actors.watched import Watched
 from cluster import logs, metrics
 from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, Progress, RunRequest
@@ -122,7 +120,7 @@ class Conversations:
     def __init__(
         self,
         spec: WorkflowSpec,
-        models: ModelFactory,
+        voices: Voices,
         panels: Panels,
         crediting: Credits,
         journal: History,
@@ -134,17 +132,12 @@ class Conversations:
         self.facts = facts(spec)
         self.tariff = Tariff(spec.models, self.facts)
         self.hash = content_hash(spec)
-        self.models = models
+        self.voices = voices
         self.panels = panels
         self.crediting = crediting
         self.journal = journal
         self.recall = Recall(journal)
         self.active = 0
-
-    def voice(self, alias: str) -> ChatModel:
-        """A model as it speaks to clients: one that falls silent has failed."""
-        spec = self.spec.models[alias]
-        return Impatient(self.models.model(spec), self.spec.limits.max_silence, spec.model or alias)
 
     async def answer(
         self, run: RunRequest, earlier: Earlier | None = None, leaving: Leaving | None = None
@@ -292,7 +285,9 @@ class Conversation:
             hearing.call, models[alias], number, self._run.run_id, parent, workflow_name=self._home.spec.name
         )
         try:
-            async with aclosing(listen(self._home.voice(alias), hearing)) as items:
+            async with aclosing(
+                listen(self._home.voices.of(hearing.call, self._run.run_id, span), hearing)
+            ) as items:
                 async for item in items:
                     for delta in self._relay.feed(item):
                         yield delta

@@ -24,6 +24,8 @@ from actors.conversation import Conversations, Credits, History, Leaving, Panels
 from actors.kept import AnswerLog
 from actors.models.factory import ModelFactory, load_for_main
 from actors.recorder import Recorder, run_started
+from actors.turnstile import Turnstile
+from actors.voices import Voices
 from cluster import observability
 from workflows.answer import AnswerEvent, AnswerFailed, RunRequest
 from workflows.errors import Failure, IdempotencyConflict, RunLost, RunNotDriven, StellaratorError
@@ -71,6 +73,7 @@ class Parts:
     panels: Panels
     crediting: Credits
     models: ModelFactory
+    turnstile: Turnstile
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +213,12 @@ class Keeper:
             load_for_main(workflow)
             parts = self._parts
             self._homes[key] = Conversations(
-                workflow, parts.models, parts.panels, parts.crediting, parts.journal, version=version
+                workflow,
+                Voices(workflow, parts.models, parts.turnstile),
+                parts.panels,
+                parts.crediting,
+                parts.journal,
+                version=version,
             )
         return self._homes[key]
 

@@ -13,9 +13,11 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from actors.flights import Flights, Stopped
+from actors.limited import perform_in_turn
 from actors.models.factory import ModelFactory, load_litellm
 from actors.orders import CallOrder
-from actors.perform import perform
+from actors.quotas import Desk
+from actors.turnstile import Turnstile
 from cluster import metrics, observability
 from cluster.instruments import CALLS_ACTIVE
 from cluster.settings import secret
@@ -27,12 +29,15 @@ SWEEP_SECONDS = 1.0
 class Lane:
     """Makes calls for coordinators."""
 
-    def __init__(self, embedded_url: Callable[[], Awaitable[str]], *, litellm: bool = False) -> None:
+    def __init__(
+        self, embedded_url: Callable[[], Awaitable[str]], desk: Callable[[], Desk], *, litellm: bool = False
+    ) -> None:
         observability.setup("lane")
         metrics.watch(CALLS_ACTIVE, lambda: len(self._flights), {})
         if litellm:
             load_litellm()
         self._models = ModelFactory(secrets=secret, embedded_url=embedded_url)
+        self._turnstile = Turnstile(desk)
         self._flights = Flights(self._perform)
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -75,7 +80,7 @@ class Lane:
 
     async def _perform(self, order: CallOrder, stopped: Stopped) -> Outcome:
         model = self._models.model(order.model)
-        return await perform(model, order, stopped)
+        return await perform_in_turn(model, order, stopped, self._turnstile)
 
     async def _sweep(self) -> None:
         while True:

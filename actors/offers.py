@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from workflows.failure import Problem
 from workflows.probing import ProbeResult
 from workflows.publications import Publication
 from workflows.spec import WorkflowSpec
@@ -71,11 +72,13 @@ class Published:
         publication: the version that answers now.
         changed: False when it was active already.
         probes: what its models did when they were asked; empty without a probe.
+        warnings: what does not go together with the other virtual models that answer.
     """
 
     publication: Publication
     changed: bool
     probes: tuple[ProbeResult, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 def app_name(publication: Publication) -> str:

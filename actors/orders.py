@@ -25,6 +25,7 @@ class CallOrder:
         traceparent: the W3C context of the span that this call belongs under.
         lease: seconds for which the call may go on without word from whoever ordered it.
         workflow: the virtual model's name, for its span.
+        client: whoever the run is made for, as far as that is known; limits are fair between clients.
         ordered_at: Unix time in seconds; what passes from here to the call's beginning is queueing.
     """
 
@@ -34,6 +35,7 @@ class CallOrder:
     traceparent: str = ""
     lease: float = 10.0
     workflow: str = ""
+    client: str = ""
     ordered_at: float = field(default_factory=time)
 
 

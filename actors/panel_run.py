@@ -13,6 +13,7 @@ from typing import Protocol
 
 from actors.attempts import Attempts, Plan
 from actors.collect import Pending, collect, sent
+from actors.limited import client_of
 from actors.orders import CallOrder, PanelOrder
 from actors.panel_trace import PanelTrace
 from actors.perform import failure_of
@@ -169,8 +170,14 @@ class PanelRun:
 
     async def _attempt(self, call: Call) -> Pending:
         workflow = self._order.workflow
-        model, context = workflow.models[call.model], self._trace.context
-        order = CallOrder(self._order.run_id, call, model, context, workflow=workflow.name)
+        order = CallOrder(
+            self._order.run_id,
+            call,
+            workflow.models[call.model],
+            self._trace.context,
+            workflow=workflow.name,
+            client=client_of(self._order.use.conversation),
+        )
         return self._trace.tries(await self._lanes.order(order), order)
 
     def _plan(self, call: Call) -> Plan:

@@ -27,6 +27,7 @@ from actors.offers import Key, Offer, Offering, Published, Roll, Trouble, app_na
 from actors.panel_run import Lanes
 from actors.probe import probed
 from cluster import observability
+from workflows.accounts import conflicts
 from workflows.errors import PublishFailed, StellaratorError
 from workflows.publications import Activation, Cause, History, Publication, drafted
 
@@ -236,7 +237,8 @@ class Publisher:
             publication = await self._ledger.add_publication(draft)
             await self._activate(publication, "publish", draft.who)
             await self._taken(name)
-        return Published(publication, changed=True, probes=results)
+        others = [offering.spec for other, offering in self._live.items() if other != name]
+        return Published(publication, True, results, warnings=tuple(conflicts(draft.spec(), others)))
 
     async def _rollback(self, name: str, number: int | None, who: str) -> Published:
         async with self._turns[name]:

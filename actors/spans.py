@@ -106,6 +106,12 @@ def lost(order: CallOrder, failure: Failure) -> None:
     span.end()
 
 
+def queued(span: Span, seconds: float) -> None:
+    """Say how long an attempt waited for its turn."""
+    if span.is_recording():
+        span.set_attributes(semconv.queued(seconds))
+
+
 def end(span: Span, outcome: Outcome) -> None:
     """End the span of one attempt."""
     if not span.is_recording():

@@ -194,6 +194,28 @@ CALLS_ACTIVE: Final = Instrument(
     doc="Model calls under way in one lane.",
     attributes=("process",),
 )
+QUOTA_WAITING: Final = Instrument(
+    name="stellarator.quota.waiting",
+    kind="gauge",
+    unit="{call}",
+    doc="Model calls of one process that wait for their turn under the limits of their provider's account.",
+    attributes=("process",),
+)
+QUOTA_WAIT: Final = Instrument(
+    name="stellarator.quota.wait",
+    kind="histogram",
+    unit="s",
+    doc="Seconds that a limited model call waited for its turn, by outcome: admitted, refused or cancelled.",
+    attributes=("model", "outcome"),
+    buckets=(0.001, *_RUN_SECONDS),
+)
+QUOTA_REFUSED: Final = Instrument(
+    name="stellarator.quota.refused",
+    kind="counter",
+    unit="{call}",
+    doc="Model calls that were not made, by what left no room: max_parallel_requests, rpm, tpm, queue or provider.",
+    attributes=("model", "reason"),
+)
 JOURNAL_WAITING: Final = Instrument(
     name="stellarator.journal.waiting",
     kind="gauge",
@@ -241,6 +263,9 @@ INSTRUMENTS: Final = (
     COST,
     TOKENS,
     CALLS_ACTIVE,
+    QUOTA_WAITING,
+    QUOTA_WAIT,
+    QUOTA_REFUSED,
     JOURNAL_WAITING,
     JOURNAL_COMMIT,
     JOURNAL_EVENTS,

@@ -161,6 +161,12 @@ LITELLM_LANE = Role(
     max_concurrency=20_000,
     enable_task_events=False,
 )
+QUOTA = Role(
+    name="quota",
+    doc="keeps the limits of providers' accounts for all processes; started by the first call that has any",
+    max_concurrency=10_000,
+    enable_task_events=False,
+)
 CREDITS = Role(
     name="credits",
     doc="works out, after the answer, what each branch contributed; at the lowest priority",
@@ -176,7 +182,18 @@ EMBEDDED_MODEL = Role(
     num_cpus=1,
     max_concurrency=1000,
 )
-ROLES = (JOURNAL, COORDINATOR, KEEPER, SUPERVISOR, LANE, LITELLM_LANE, CREDITS, PUBLISHER, EMBEDDED_MODEL)
+ROLES = (
+    JOURNAL,
+    COORDINATOR,
+    KEEPER,
+    SUPERVISOR,
+    LANE,
+    LITELLM_LANE,
+    QUOTA,
+    CREDITS,
+    PUBLISHER,
+    EMBEDDED_MODEL,
+)
 
 BRANCH = TaskRole(name="branch", doc="a branch that declares `resources` of its own", num_cpus=1)
 

@@ -244,6 +244,11 @@ def attempt(number: int, *, hedge: bool = False, queued_seconds: float | None = 
     )
 
 
+def queued(seconds: float) -> Attributes:
+    """Our own: for how long an attempt waited before it was made."""
+    return {"stellarator.queued.seconds": seconds}
+
+
 def contribution(branch: str, *, synthesis: float | None, answer: float, unique: float) -> Attributes:
     """Our own: a branch's share of the synthesis and of the answer, and how much only it said; 0 to 1."""
     return _present(

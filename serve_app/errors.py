@@ -48,6 +48,7 @@ STATUSES: Mapping[str, int] = {
     "upstream_unavailable": 502,
     "upstream_malformed": 502,
     "upstream_busy": 429,
+    "rate_limited": 429,
     "upstream_timeout": 504,
     "run_failed": 500,
     "prompt_failed": 500,
@@ -68,6 +69,7 @@ STATUSES: Mapping[str, int] = {
 }
 """The HTTP status of every error code; an unknown code is a 500."""
 
+_RATE_LIMITS = {"upstream_busy", "rate_limited"}
 _RETRY_AFTER = {429: 5.0, 503: 1.0}
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 
@@ -181,7 +183,7 @@ def openai_envelope(fault: Fault) -> ErrorEnvelope:
             "message": fault.message,
             "type": _openai_type(fault.status),
             "param": fault.param or None,
-            "code": "rate_limit_exceeded" if fault.code == "upstream_busy" else fault.code,
+            "code": "rate_limit_exceeded" if fault.code in _RATE_LIMITS else fault.code,
         }
     }
 

@@ -16,6 +16,7 @@ from actors.conversation import Conversations
 from actors.models.factory import ModelFactory, load_for_main
 from actors.runs.embedded import embedded_url
 from actors.runs.parts import Cluster, connect
+from actors.voices import Voices
 from cluster import metrics, observability, roles
 from cluster.instruments import RUNS_ACTIVE
 from cluster.settings import secret
@@ -32,7 +33,12 @@ class VirtualModel:
         self._models = ModelFactory(secrets=secret, embedded_url=embedded_url)
         self._journal = cluster.journal
         self._conversations = Conversations(
-            spec, self._models, cluster.panels, cluster.crediting, cluster.journal, version=version
+            spec,
+            Voices(spec, self._models, cluster.turnstile),
+            cluster.panels,
+            cluster.crediting,
+            cluster.journal,
+            version=version,
         )
         self._forget = metrics.watch(
             RUNS_ACTIVE, lambda: self._conversations.active, {"virtual_model": spec.name}

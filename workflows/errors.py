@@ -16,6 +16,7 @@
     │   ├── UpstreamRefused        it understood and said no (401, 403, 404, 400): do not retry
     │   │   └── ContextExceeded    the conversation is longer than the model takes
     │   ├── UpstreamBusy           429 or overloaded: retry after a while
+    │   │   └── RateLimited        our own limit for that provider is reached: the call was not made
     │   ├── UpstreamUnavailable    5xx, connection refused or broken: retry
     │   ├── UpstreamTimeout        no answer in time: retry
     │   └── UpstreamMalformed      an answer that cannot be understood, or an empty one
@@ -75,6 +76,7 @@ __all__ = [
     "PromptFailed",
     "PublicationNotFound",
     "PublishFailed",
+    "RateLimited",
     "ReplicaLost",
     "RequestInvalid",
     "ResponseNotFound",
@@ -282,6 +284,12 @@ class UpstreamBusy(UpstreamError):
     def failure(self) -> Failure:
         """This error as a value, with the provider's advice."""
         return Failure(self.code, str(self), self.retryable, self.retry_after)
+
+
+class RateLimited(UpstreamBusy):
+    """The limits that the workflow declares for this account leave no room in time; the provider was not asked."""
+
+    code = "rate_limited"
 
 
 class UpstreamUnavailable(UpstreamError):

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from workflows import loading, yaml_text
 from workflows.errors import Problem, WorkflowInvalid
 from workflows.findings import Finding, warning
-from workflows.lint_limits import adaptive_rules, agreement_rules, price_rules, silence_rules
+from workflows.lint_limits import account_rules, adaptive_rules, agreement_rules, price_rules, silence_rules
 from workflows.lint_prompts import plain_text_rules, prompt_rules
 from workflows.lint_schemas import condition_rules, input_schema_rules
 from workflows.lint_secrets import secret_rules
@@ -126,5 +126,6 @@ RULES: tuple[Rule, ...] = (
     adaptive_rules,
     agreement_rules,
     silence_rules,
+    account_rules,
     secret_rules,
 )

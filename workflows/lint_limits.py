@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from workflows.accounts import RULE, disagreements
 from workflows.findings import Finding, warning
 from workflows.spec import ModelSpec, WorkflowSpec
 from workflows.tariff import LISTED_HOSTS
@@ -57,6 +58,12 @@ def silence_rules(spec: WorkflowSpec) -> Iterator[Finding]:
     if spec.limits.max_silence < _A_LONG_THOUGHT:
         message = "is shorter than many models think before their first token; 10m is a good value"
         yield warning(("limits", "max_silence"), message, "silence-too-short")
+
+
+def account_rules(spec: WorkflowSpec) -> Iterator[Finding]:
+    """Models of one account are counted together when all of them declare its limits, and the same ones."""
+    for place, sentence in disagreements(spec, (spec,)):
+        yield warning(place, sentence, RULE)
 
 
 def _unlisted(model: ModelSpec) -> bool:

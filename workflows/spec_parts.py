@@ -17,6 +17,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from workflows.quota import RateLimits
+
 NAME_PATTERN = r"^[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*$"
 TOOL_NAME_PATTERN = r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$"
 ALIAS_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$"
@@ -76,6 +78,36 @@ class PriceSpec(Strict):
     cached_input: float | None = Field(default=None, ge=0)
 
 
+class ModelLimitsSpec(Strict):
+    """What the provider lets this account do, counted over the whole cluster: all workflows, runs and processes.
+
+    A call waits for its turn, clients and runs in turn, and is refused when that would take too long: then its retry or
+    fallback follows, and without any the client is told 429 and when to come back.
+    """
+
+    max_parallel_requests: int | None = Field(default=None, ge=1)
+    """Calls under way at once."""
+    rpm: int | None = Field(default=None, ge=1)
+    """Requests in any minute."""
+    tpm: int | None = Field(default=None, ge=1)
+    """Tokens in any minute, read and written; reserved by estimate, corrected by the provider's count."""
+    max_wait: Duration | None = None
+    """For how long a call may wait for its turn. Left out: 10 s for the main LLM, and half of its own time for any other
+    call."""
+    per: Literal["model", "account"] = "model"
+    """Whether each model of the account has these limits for itself, or all of them have them together."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> ModelLimitsSpec:
+        if self.max_parallel_requests is None and self.rpm is None and self.tpm is None:
+            raise ValueError("one of `max_parallel_requests`, `rpm` and `tpm` is needed")
+        return self
+
+    def policy(self) -> RateLimits:
+        """What is counted."""
+        return RateLimits(self.max_parallel_requests, self.rpm, self.tpm)
+
+
 class ModelSpec(Strict):
     """One model, under the alias that the rest of the workflow uses."""
 
@@ -102,6 +134,7 @@ class ModelSpec(Strict):
     """Aliases tried in order when this one fails."""
     price: PriceSpec | None = None
     """Needed only where LiteLLM's price map does not know the model."""
+    limits: ModelLimitsSpec | None = None
     context_window: int | None = Field(default=None, ge=1)
     """Tokens that prompt and answer may have together."""
     script: str | list[dict[str, Any]] | None = None

@@ -30,6 +30,7 @@ _REASONS = {
     "deadline": "was stopped at the deadline",
     "upstream_timeout": "did not answer in time",
     "upstream_busy": "was overloaded",
+    "rate_limited": "had no place in time within its provider's limits",
     "upstream_unavailable": "could not be reached",
     "upstream_refused": "was refused by its provider",
     "context_length_exceeded": "cannot read a text of this length",

@@ -16,6 +16,7 @@ from actors.orders import CallOrder
 from actors.runs.embedded import embedded_url
 from actors.runs.errors import translated
 from actors.runs.handles import Handle
+from actors.runs.quotas import quota_desk
 from actors.supervisor import LaneKind
 from cluster import roles
 from workflows.errors import ClusterError, LaneLost
@@ -75,7 +76,7 @@ class AsTask:
         self._began = monotonic()
         self._reason = "cancelled"
         options = roles.BRANCH.options(**_resources(dict(order.call.resources)))
-        self._ref = branch_task.options(**options).remote(order, embedded_url)
+        self._ref = branch_task.options(**options).remote(order, embedded_url, quota_desk)
 
     async def result(self) -> Outcome:
         """The outcome; `LaneLost` when the worker died."""

@@ -33,8 +33,10 @@ from actors.runs.keepers import RemoteKeepers
 from actors.runs.lanes import RemoteLanes
 from actors.runs.panels import RemotePanels, shard
 from actors.runs.publisher import RemotePublisher
+from actors.runs.quotas import quota_desk
 from actors.runs.session import is_restarted, named_driver, new_driver, open_session
 from actors.supervisor import LaneKind, Node, Supervisor
+from actors.turnstile import Turnstile
 from cluster import roles
 from cluster.settings import Settings, secret
 
@@ -55,6 +57,7 @@ class Cluster:
     panels: RemotePanels
     keepers: RemoteKeepers
     crediting: RemoteCredits
+    turnstile: Turnstile
 
 
 def connect() -> Cluster:
@@ -119,7 +122,7 @@ def _cluster(driver: str) -> Cluster:
     crediting = _credits.options(**roles.CREDITS.options(get_if_exists=True)).remote(_remote_journal)
     journal = _remote_journal(driver)
     keepers = RemoteKeepers(_keeper_actor, journal, lambda run_id: shard(run_id, len(shards)))
-    return Cluster(journal, RemotePanels(shards), keepers, RemoteCredits(crediting))
+    return Cluster(journal, RemotePanels(shards), keepers, RemoteCredits(crediting), Turnstile(quota_desk))
 
 
 def _remote_journal(driver: str = "") -> RemoteJournal:
@@ -150,7 +153,7 @@ def _keeper_parts(number: int) -> KeeperParts:
     """What a keeper works with; called in its own process. Its name as a driver outlives the process."""
     cluster = _cluster(named_driver(f"{roles.KEEPER.name}-{number}"))
     models = ModelFactory(secrets=secret, embedded_url=embedded_url)
-    return KeeperParts(cluster.journal, cluster.panels, cluster.crediting, models)
+    return KeeperParts(cluster.journal, cluster.panels, cluster.crediting, models, cluster.turnstile)
 
 
 def _keepers() -> tuple[Handle, ...]:
@@ -196,4 +199,6 @@ def _open_lane(kind: LaneKind, node: Node, number: int) -> tuple[str, Handle]:
     role = roles.LANE if kind == "light" else roles.LITELLM_LANE
     here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
     options = role.options(node.node_id[:12], number, get_if_exists=True, scheduling_strategy=here)
-    return options["name"], _lane.options(**options).remote(embedded_url, litellm=kind == "litellm")
+    return options["name"], _lane.options(**options).remote(
+        embedded_url, quota_desk, litellm=kind == "litellm"
+    )

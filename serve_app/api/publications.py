@@ -63,7 +63,8 @@ def api_publications_router(publishing: Publishing) -> APIRouter:  # long: one s
         if any(problem.severity == "error" for problem in problems):
             raise WorkflowInvalid("workflow", tuple(p for p in problems if p.severity == "error"))
         draft = drafted(parse(body.workflow), who=body.who, at=time(), note=body.note)
-        return Json(_outcome(await publishing.publish(draft, probe=body.probe), problems))
+        published = await publishing.publish(draft, probe=body.probe)
+        return Json(_outcome(published, (*problems, *published.warnings)))
 
     @router.get("/{name}", response_model=None)
     async def show_publications(name: str) -> Response:

@@ -55,6 +55,8 @@ def publish(
         return
     if told["probes"]:
         stderr().print(Probes(told["probes"]))
+    for warning in told["warnings"]:
+        stderr().print(f"warning: {warning['where']}: {warning['message']}", markup=False, soft_wrap=True)
     stdout().print(_sentence(told, "is published and answers as"), markup=False, soft_wrap=True)
 
 

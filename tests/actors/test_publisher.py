@@ -185,9 +185,11 @@ async def test_a_version_that_is_draining_and_wanted_again_is_kept(scene: Scene)
     await publishing
     await scene.follow(("helper", 1))
     back = asyncio.create_task(scene.publisher.rollback("helper", 1, "ada"))
-    await eventually(lambda: scene.apps.started.count("helper@1") == 2 or back.done())
-    await scene.follow()
+    while not back.done():  # it is announced some time after it was started again
+        await scene.follow()
+        await asyncio.sleep(0.01)
     await back
+    assert scene.apps.started.count("helper@1") == 2
     await eventually(lambda: scene.apps.running == {"helper@1"})
 
 
@@ -206,6 +208,20 @@ async def test_what_fails_its_probe_becomes_no_version(scene: Scene) -> None:
     assert await scene.publisher.histories("helper") == ()
     published = await scene.publisher.publish(shared("sound"), probe=True)
     assert [(result.alias, result.ok) for result in published.probes] == [("main", True)]
+
+
+async def test_whoever_publishes_other_limits_for_an_account_is_told_whose_they_differ_from(
+    scene: Scene,
+) -> None:
+    def limited(name: str, rpm: int) -> Publication:
+        model = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "limits": {"rpm": rpm}}
+        return version("m", name, models={"main": model}, deployment="shared")
+
+    assert (await scene.publisher.publish(limited("strict", 5), False)).warnings == ()
+    (warning,) = (await scene.publisher.publish(limited("lenient", 50), False)).warnings
+    assert (warning.where, warning.severity) == ("models.main", "warning")
+    assert "`main` of `strict`" in warning.message
+    assert (await scene.publisher.publish(limited("lenient", 5), False)).warnings == ()
 
 
 async def test_nobody_is_told_anything_before_the_first_offer_is_up(journal: JournalActor) -> None:

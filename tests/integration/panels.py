@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.integration import gates, hands, versions
+from tests.integration import gates, hands, limits, versions
 from tests.integration.gates import FAST
 from workflows.spec import WorkflowSpec
 
@@ -56,6 +56,7 @@ def rules() -> list[dict[str, Any]]:
         {"match": {"model": "endless"}, "answer": "word " * 2000, "chunks": 2000, "pace": 0.05},
         *_failing(),
         *gates.rules(),
+        *limits.rules(),
         *versions.rules(),
         *hands.rules(),
         *main,
@@ -117,6 +118,7 @@ def panel(name: str, base_url: str, models: tuple[str, ...], **fields: Any) -> W
             "models": {
                 alias: {"model": alias, "base_url": base_url, "fallbacks": fallbacks.get(alias, [])}
                 | fields.get("each_model", {})
+                | fields.get("one_model", {}).get(alias, {})
                 for alias in sorted(aliases)
             },
             "main": {"model": fields.get("main", "main"), "tools": ["problem_review"]},
@@ -209,10 +211,11 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 
 def published(base_url: str) -> list[WorkflowSpec]:
     """Every virtual model that the integration tests call."""
-    described = PANELS | gates.PANELS | hands.PANELS
+    described = PANELS | gates.PANELS | hands.PANELS | limits.PANELS
     panels = [panel(name, base_url, models, **dict(special)) for name, (models, special) in described.items()]
     return [
         *panels,
+        *limits.published(base_url),
         with_eyes("with-eyes", base_url),
         pass_through("plain", base_url, "main"),
         pass_through("endless", base_url, "endless"),

@@ -1,0 +1,62 @@
+"""The actor that keeps the limits of providers' accounts, started by whoever first makes a limited call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+
+from actors.offers import Roll
+from actors.quotas import News, Quotas, Word
+from actors.runs.errors import translated
+from actors.runs.handles import Handle
+from actors.runs.publisher import RemotePublisher
+from actors.runs.session import is_restarted
+from actors.steady_desk import SteadyDesk
+from cluster import observability, roles
+from workflows.errors import ClusterError
+
+
+class QuotaActor(Quotas):
+    """The quotas in a process of their own, with what is published in view."""
+
+    def __init__(self) -> None:
+        observability.setup("quota")
+        super().__init__(restarted=is_restarted(), watch=_published)
+
+
+class RemoteQuotas:
+    """Its typed face."""
+
+    def __init__(self, actor: Handle) -> None:
+        self._actor = actor
+
+    async def tell(self, seat: str, news: News) -> Word:
+        """Take a seat's news; return what can be said at once."""
+        async with translated(ClusterError):
+            word: Word = await self._actor.tell.remote(seat, news)
+            return word
+
+    async def listen(self, seat: str, within: float) -> Word:
+        """Return what there is to say to a seat, as soon as there is something."""
+        async with translated(ClusterError):
+            word: Word = await self._actor.listen.remote(seat, within)
+            return word
+
+
+_quota: Any = ray.remote(QuotaActor)
+
+
+def quota_desk() -> SteadyDesk:
+    """The desk of this cluster; its actor is started when it is missing."""
+    actor = _quota.options(**roles.QUOTA.options(get_if_exists=True)).remote()
+    return SteadyDesk(RemoteQuotas(actor))
+
+
+async def _published(after: int, within: float) -> Roll:
+    """Everything that is published, as the publisher says; raises `ClusterError` where there is none."""
+    try:
+        actor: Handle = ray.get_actor(roles.PUBLISHER.name, namespace=roles.NAMESPACE)
+    except ValueError as error:
+        raise ClusterError("nothing is published yet") from error
+    return await RemotePublisher(actor).watch(after, within)
