@@ -12,7 +12,10 @@ from actors.conversation import Conversations
 from actors.models.factory import ModelFactory
 from actors.orders import CallOrder, PanelOrder
 from actors.panel_run import PanelRun, Resumption, broken
+from actors.quotas import Desk
 from actors.recorder import Recorder
+from actors.turnstile import Turnstile
+from actors.voices import Voices
 from tests.workflows.flows import completion, run_request, workflow
 from workflows.answer import AnswerFinished
 from workflows.errors import Failure
@@ -129,10 +132,15 @@ async def nowhere() -> str:
     raise NotImplementedError
 
 
+def no_desk() -> Desk:
+    raise NotImplementedError
+
+
 async def test_a_turn_is_committed_before_its_panel_is_paid_and_a_run_before_its_answer_ends() -> None:
     journal = Lagging()
-    panels, models = Panels(journal), ModelFactory(lambda _: None, nowhere)
-    home = Conversations(scripted(), models, panels, Nobody(), cast("Any", journal))
+    panels, workflow = Panels(journal), scripted()
+    voices = Voices(workflow, ModelFactory(lambda _: None, nowhere), Turnstile(no_desk))
+    home = Conversations(workflow, voices, panels, Nobody(), cast("Any", journal))
     async with aclosing(home.answer(run_request())) as answer:
         told = [event async for event in answer]
     journal.used()
