@@ -138,9 +138,9 @@ def no_desk() -> Desk:
 
 async def test_a_turn_is_committed_before_its_panel_is_paid_and_a_run_before_its_answer_ends() -> None:
     journal = Lagging()
-    panels, workflow = Panels(journal), scripted()
-    voices = Voices(workflow, ModelFactory(lambda _: None, nowhere), Turnstile(no_desk))
-    home = Conversations(workflow, voices, panels, Nobody(), cast("Any", journal))
+    panels, models, spec = Panels(journal), ModelFactory(lambda _: None, nowhere), scripted()
+    voices = Voices(spec, models, Turnstile(no_desk))
+    home = Conversations(spec, voices, panels, Nobody(), cast("Any", journal))
     async with aclosing(home.answer(run_request())) as answer:
         told = [event async for event in answer]
     journal.used()
