@@ -12,6 +12,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from time import monotonic
 
+from actors import spans
 from actors.flights import Stopped
 from actors.models.base import ChatModel
 from actors.models.estimate import estimate
@@ -70,13 +71,16 @@ async def perform_in_turn(
         return await perform(model, order, stopped)
     call, began = order.call, monotonic()
     limited = claim(order.model, order.model.limits, call.request, (order.client, order.run_id), call.timeout)
+    outcome: Outcome | None = None
     try:
         permit = await turnstile.enter(limited)
     except asyncio.CancelledError:
-        return Cancelled(call.step_id, stopped.reason, monotonic() - began, model=call.model)
+        outcome = Cancelled(call.step_id, stopped.reason, monotonic() - began, model=call.model)
     except RateLimited as refused:
-        return Failed(call.step_id, refused.failure(), monotonic() - began, model=call.model)
-    outcome: Outcome | None = None
+        outcome = Failed(call.step_id, refused.failure(), monotonic() - began, model=call.model)
+    if outcome is not None:
+        spans.end(spans.attempt(order), outcome)
+        return outcome
     try:
         left = None if call.timeout is None else max(0.0, call.timeout - permit.waited)
         outcome = await perform(model, replace(order, call=replace(call, timeout=left)), stopped)
