@@ -11,7 +11,6 @@ The key itself is never part of an account's name, and neither is what an addres
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
 
 from workflows.failure import Problem
 from workflows.quota import RateLimits
@@ -90,11 +89,10 @@ def _disagreement(ours: ModelLimitsSpec | None, theirs: ModelLimitsSpec | None, 
 
 def _upstream(model: ModelSpec) -> str:
     """Where the calls go, and with which key."""
-    address = urlsplit(model.base_url or "")
-    host = address.hostname or ""
-    provider = LISTED_HOSTS.get(host, "") if host else _provider(model)
-    port = f":{address.port}" if address.port else ""
-    where = provider or f"{host}{port}{address.path.rstrip('/')}"
+    authority, slash, path = (model.base_url or "").partition("://")[2].partition("/")
+    address = authority.rpartition("@")[2].lower()
+    provider = LISTED_HOSTS.get(address, "") if address else _provider(model)
+    where = provider or f"{address}{slash}{path}".rstrip("/")
     usual = f"{provider.upper()}_API_KEY" if model.kind == "litellm" else ""
     return f"{where} {model.api_key_env or usual or '-'}"
 

@@ -32,7 +32,7 @@ def workflow(name: str, **models: ModelSpec) -> WorkflowSpec:
     [
         (model(), model(temperature=0.3)),
         (model(), model(base_url="http://127.0.0.1:9100/v1/")),
-        (model(), model(base_url="HTTP://user:word@127.0.0.1:9100/v1".replace("HTTP", "http"))),
+        (model(), model(base_url="http://user:word@127.0.0.1:9100/v1")),
         (model("a", limits={"rpm": 1, "per": "account"}), model("b", limits={"rpm": 1, "per": "account"})),
         (model("openai/gpt-5.5", None), model("gpt-5.5", OPENAI, api_key_env="OPENAI_API_KEY")),
     ],
