@@ -20,7 +20,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="startup, fusion, passthrough, in-flight, nodes, tail, journal, tracing; none: all.",
+            help="startup, fusion, passthrough, in-flight, nodes, hosts, tail, journal, tracing; none: all.",
             show_default=False,
         ),
     ] = None,

@@ -36,6 +36,9 @@ from tests.bench.effort import FULL, QUICK, Effort
 from tests.bench.figures import Figure, Note, flat, table
 from tests.bench.machine import Calm, calm, described
 
+WIDTH = 140
+"""Of the table where there is no terminal."""
+
 Benchmark: TypeAlias = Callable[[Effort], Iterator[Figure | Note]]
 Measured: TypeAlias = tuple[Figure, Calm]
 
@@ -45,7 +48,8 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "fusion": fusion_overhead.measure,
         "passthrough": passthrough.measure,
         "in-flight": in_flight.measure,
-        "nodes": nodes.measure,
+        "nodes": nodes.on_one_machine,
+        "hosts": nodes.on_hosts,
         "tail": heavy_tail.measure,
         "journal": journal.measure,
         "tracing": tracing.measure,
@@ -67,7 +71,8 @@ def main() -> None:
         json.dump(flat(figures), sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        Console().print(table(figures))
+        shown = Console()
+        shown.print(table(figures), width=None if shown.is_terminal else WIDTH)
     for failure in bench.failures:
         screen.print(failure, style="red", markup=False)
     sys.exit(1 if bench.failures else 0)

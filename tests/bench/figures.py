@@ -99,7 +99,8 @@ def table(figures: Iterable[Figure]) -> Table:
     """The figures for people."""
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("FIGURE", "VALUE", "UNIT", "GOAL", "", "SPREAD", "AGAINST"):
-        shown.add_column(title, justify="right" if title in {"VALUE", "GOAL", "SPREAD"} else "left")
+        right = title in {"VALUE", "GOAL", "SPREAD"}
+        shown.add_column(title, justify="right" if right else "left", no_wrap=title != "AGAINST")
     for figure in figures:
         verdict = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[figure.met]
         spread = f"±{figure.spread:.0%}" if figure.spread is not None else ""

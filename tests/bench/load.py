@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -12,6 +13,7 @@ import aiohttp
 
 from tests.bench.stand import Server
 
+_TEXT = re.compile(rb'"content": ?"[^"]')
 PROMPT = "Review this plan: we split the monolith into services over two quarters."
 
 
@@ -91,7 +93,7 @@ async def exchange(session: aiohttp.ClientSession, url: str, body: dict[str, Any
             if not line.startswith(b"data: {"):
                 continue
             now = perf_counter()
-            if not first and b'"content":"' in line and b'"content":""' not in line:
+            if not first and _TEXT.search(line):
                 first = now - began
             elif first:
                 gap = max(gap, now - last)

@@ -38,16 +38,10 @@ BUSY_AT_ONCE = 8
 TASKS = 4
 """Branches of a panel whose branches are Ray tasks; each has a process of its own."""
 
-PATIENCE_S = 120.0
+PATIENCE_S = 200.0
 
 
-def measure(effort: Effort) -> Iterator[Figure | Note]:
-    """Nodes that share this machine's network, then hosts of their own."""
-    yield from _on_one_machine(effort)
-    yield from _on_hosts(effort)
-
-
-def _on_one_machine(effort: Effort) -> Iterator[Figure]:
+def on_one_machine(effort: Effort) -> Iterator[Figure]:
     """The product with more and more nodes; its rates, and the CPU of a branch."""
     with upstream(rules(0)) as models, ExitStack() as stack:
         task = {"resources": {"num_cpus": 0.5}}
@@ -71,8 +65,8 @@ def _on_one_machine(effort: Effort) -> Iterator[Figure]:
         yield over(f"node_scaling_efficiency_{count}", shares, "share", "one node, while the upstream sleeps")
 
 
-def _on_hosts(effort: Effort) -> Iterator[Figure | Note]:
-    """One host against four, each a network namespace with an address of its own."""
+def on_hosts(effort: Effort) -> Iterator[Figure | Note]:
+    """One host against four while the upstream sleeps; each is a network namespace with an address of its own."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="sb-")))
         try:
