@@ -7,8 +7,9 @@ journal and has nothing to do without one, so its process is left out of all pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import cycle, islice
@@ -64,7 +65,9 @@ def measure(effort: Effort) -> Iterator[Figure | Note]:
             for kind in islice(cycle(kinds.values()), number, number + len(kinds)):
                 _round(kind, effort)
         _require_unrecorded(kinds["off"].server)
+        size = _size(kinds["sqlite"].server)
     yield from _figures(kinds)
+    yield from size
 
 
 def _require_unrecorded(server: Server) -> None:
@@ -86,6 +89,24 @@ def _cpu_s(kind: Kind) -> float:
     parts = kind.server.processes.cpu_by_part()
     outside = kind.database.cpu_s() if kind.database else 0.0
     return sum(seconds for part, seconds in parts.items() if part != "credits") + outside
+
+
+def _size(server: Server) -> Sequence[Figure]:
+    """What one run leaves in the journal."""
+    assert server.home is not None, "the product is ours"
+    with closing(sqlite3.connect(server.home / "journal.db")) as database:
+
+        def told(question: str) -> float:
+            answer: tuple[float] = database.execute(question).fetchone()
+            return answer[0]
+
+        runs = told("SELECT count(*) FROM runs")
+        size = told("PRAGMA page_count") * told("PRAGMA page_size")
+        events = told("SELECT count(*) FROM events")
+    return (
+        Figure("journal_events_a_run", events / runs, "events", "three branches"),
+        Figure("journal_kb_a_run", size / runs / 1000, "kB", "texts that repeat are kept once"),
+    )
 
 
 def _figures(kinds: Mapping[str, Kind]) -> Iterator[Figure]:

@@ -24,7 +24,7 @@ from tests.bench.figures import Figure, Note, over
 from tests.bench.group import Group
 from tests.bench.hosts import HostsRefused, hosts, joined, node
 from tests.bench.load import load
-from tests.bench.scenes import fusion, rules
+from tests.bench.scenes import NAP_S, fusion, rules
 from tests.bench.stand import Server, product, upstream
 from tests.chaos.head import kill
 
@@ -46,7 +46,7 @@ def on_one_machine(effort: Effort) -> Iterator[Figure]:
     with upstream(rules(0)) as models, ExitStack() as stack:
         task = {"resources": {"num_cpus": 0.5}}
         workflows = [
-            _sleepers(models),
+            _nappers(models),
             fusion("busy", models.base_url, ["draft"] * BRANCHES),
             fusion("tasks", models.base_url, ["draft"] * TASKS, branch=task),
         ]
@@ -58,7 +58,12 @@ def on_one_machine(effort: Effort) -> Iterator[Figure]:
             load(server, "busy", effort.of(4, 2), 2)
             yield from _busy(server, groups, effort)
             asleep[count] = _asleep(server, count, effort)
-            yield over(f"branches_asleep_per_s_{count}_nodes", asleep[count], "branches/s", "each sleeps 5 s")
+            yield over(
+                f"branches_asleep_per_s_{count}_nodes",
+                asleep[count],
+                "branches/s",
+                f"each sleeps {NAP_S:g} s",
+            )
         yield from _tasks(server, groups, effort)
     for count in NODES[1:]:
         shares = [many / count / one for many, one in zip(asleep[count], asleep[1], strict=True)]
@@ -76,8 +81,8 @@ def on_hosts(effort: Effort) -> Iterator[Figure | Note]:
             return
         models = stack.enter_context(upstream(rules(0), made.bridge))
         stack.enter_context(node(made, 0, home))
-        server = stack.enter_context(joined(made, [_sleepers(models)], home))
-        load(server, "sleepers", 1, 1)
+        server = stack.enter_context(joined(made, [_nappers(models)], home))
+        load(server, "nappers", 1, 1)
         one = _asleep(server, 1, effort)
         for group in [stack.enter_context(node(made, number, home)) for number in range(1, max(NODES))]:
             _await_lanes(group)
@@ -86,14 +91,14 @@ def on_hosts(effort: Effort) -> Iterator[Figure | Note]:
     yield over(f"host_scaling_efficiency_{max(NODES)}", shares, "share", "one host; network namespaces")
 
 
-def _sleepers(models: Server) -> dict[str, Any]:
-    return fusion("sleepers", models.base_url, ["sleeper"] * BRANCHES)
+def _nappers(models: Server) -> dict[str, Any]:
+    return fusion("nappers", models.base_url, ["napper"] * BRANCHES)
 
 
 def _asleep(server: Server, nodes: int, effort: Effort) -> list[float]:
     """Branches per second in each of some waves."""
     runs = RUNS_OF_A_NODE * nodes
-    waves = [load(server, "sleepers", runs, runs) for _ in range(effort.of(WAVES))]
+    waves = [load(server, "nappers", runs, runs) for _ in range(effort.of(WAVES))]
     return [BRANCHES * wave.rate for wave in waves]
 
 

@@ -12,6 +12,9 @@ STEP_S = 0.1
 PACE_S = 0.02
 """Between two chunks of the model `paced`."""
 
+NAP_S = 5.0
+"""What a call of the model `napper` takes."""
+
 CRITICAL_PATH_S = 4 * STEP_S
 CALLS = len(BRANCHES) + 3
 ANSWER = "The plan is sound, when the quality gates come first. " * 8
@@ -34,6 +37,7 @@ def rules(step: float = STEP_S) -> list[dict[str, Any]]:
         {"match": {"model": "draft"}, "answer": DRAFT, "delay": step, "chunks": 8},
         {"match": {"model": "judge"}, "json": ANALYSIS, "delay": step},
         {"match": {"model": "echo"}, "answer": ANSWER, "chunks": 32},
+        {"match": {"model": "napper"}, "answer": DRAFT, "delay": NAP_S},
         {"match": {"model": "paced"}, "answer": ANSWER, "chunks": 16, "pace": PACE_S},
         {"match": {"model": "sleeper"}, "answer": DRAFT, "delay": 5.0},
         {"match": {"model": "stone"}, "hang": True},
