@@ -36,7 +36,7 @@ def measure(server: Server, models: Server, workflow: str, effort: Effort) -> It
     told = defaultdict[str, list[float]](list)
     headers = {"authorization": f"Bearer {server.key}"}
     with httpx.Client(headers=headers, timeout=60) as http:
-        for _ in range(effort.of(25, 2)):
+        for _ in range(effort.of(20, 2)):
             for part, seconds in _one(http, server, models, workflow).items():
                 told[part].append(1000 * seconds)
     for part, meaning in PARTS.items():

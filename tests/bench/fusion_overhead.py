@@ -16,7 +16,7 @@ from tests.bench.load import load
 from tests.bench.scenes import CRITICAL_PATH_S, fusion, rules
 from tests.bench.stand import Server, product, upstream
 
-RUNS = {1: 24, 4: 64, 16: 192, 64: 256}
+RUNS = {1: 16, 4: 48, 16: 160, 64: 192}
 """How many runs a measurement makes, by how many are under way at once."""
 
 ROUNDS = 3
@@ -25,7 +25,7 @@ ROUNDS = 3
 def measure(effort: Effort) -> Iterator[Figure]:
     """Added milliseconds at each concurrency, streamed and not; CPU per run at 16; where both go."""
     with upstream(rules()) as models, product([fusion("panel", models.base_url)]) as server:
-        load(server, "panel", effort.of(96, 4), 16)
+        load(server, "panel", effort.of(64, 4), 16)
         for at_once in RUNS:
             yield from _added(server, models, at_once, effort)
         yield from budget.measure(server, models, "panel", effort)
@@ -51,7 +51,7 @@ def _added(server: Server, models: Server, at_once: int, effort: Effort) -> Iter
 
 def _cpu(server: Server, models: Server, effort: Effort) -> Iterator[Figure]:
     """CPU of one run, in interleaved rounds at 16 at once."""
-    count, ratios, ours_ms = effort.of(128, 8), list[float](), list[float]()
+    count, ratios, ours_ms = effort.of(96, 8), list[float](), list[float]()
     parts = defaultdict[str, float](float)
     for _ in range(effort.rounds):
         before = server.processes.cpu_by_part()

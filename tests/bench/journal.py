@@ -29,7 +29,7 @@ AT_ONCE = 16
 RUNS = 40
 """In each measurement; many short ones that alternate share out what else the machine does."""
 
-ALONE = 6
+ALONE = 4
 INSIDE = Path(__file__).parent / "inside"
 UNRECORDED = {"PYTHONPATH": str(INSIDE), "STELLARATOR_BENCH_UNRECORDED": "1"}
 
@@ -61,7 +61,7 @@ def measure(effort: Effort) -> Iterator[Figure | Note]:
             kinds["postgresql"] = Kind(recorded, Group(database.pid))
         else:
             yield Note("PostgreSQL is not compared: the development dependencies are not installed")
-        for number in range(effort.of(12, 2)):
+        for number in range(effort.of(9, 2)):
             for kind in islice(cycle(kinds.values()), number, number + len(kinds)):
                 _round(kind, effort)
         _require_unrecorded(kinds["off"].server)

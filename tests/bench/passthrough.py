@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from tests.bench.effort import Effort
+from tests.bench.effort import QUICK, Effort
 from tests.bench.figures import Figure, Note, over, percentile
 from tests.bench.load import load
 from tests.bench.peers import PEERS, Peer, PeerMissing
@@ -41,7 +41,7 @@ def measure(effort: Effort) -> Iterator[Figure | Note]:
             except PeerMissing as error:
                 yield Note(f"{name} is not compared: {error}")
         for peer in asked.values():
-            _round(peer, effort)
+            _round(peer, QUICK)
         rounds = {name: list[Round]() for name in asked}
         for _ in range(effort.rounds):
             for name, peer in asked.items():
@@ -50,12 +50,12 @@ def measure(effort: Effort) -> Iterator[Figure | Note]:
 
 
 def _round(peer: Peer, effort: Effort) -> Round:
-    count, processes = effort.of(320, AT_ONCE), peer.server.processes
+    count, processes = effort.of(240, AT_ONCE), peer.server.processes
     before = processes.cpu_s()
     many = load(peer.server, "echo", count, AT_ONCE, headers=peer.headers)
     cpu = (processes.cpu_s() - before) / count
-    alone = load(peer.server, "echo", effort.of(100, 10), 1, headers=peer.headers).latencies
-    paced = load(peer.server, "paced", effort.of(10, 2), 1, stream=True, headers=peer.headers).samples
+    alone = load(peer.server, "echo", effort.of(60, 10), 1, headers=peer.headers).latencies
+    paced = load(peer.server, "paced", effort.of(5, 2), 1, stream=True, headers=peer.headers).samples
     return Round(
         many.rate,
         cpu,

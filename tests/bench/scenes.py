@@ -12,7 +12,7 @@ STEP_S = 0.1
 PACE_S = 0.02
 """Between two chunks of the model `paced`."""
 
-NAP_S = 5.0
+NAP_S = 3.0
 """What a call of the model `napper` takes."""
 
 CRITICAL_PATH_S = 4 * STEP_S
