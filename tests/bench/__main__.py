@@ -61,7 +61,7 @@ def main() -> None:
     """Measure what the command line names; the exit code is 1 when a benchmark failed."""
     given = _parser().parse_args()
     screen = Console(stderr=True)
-    screen.print(described(), style="dim")
+    screen.print(described(), style="dim", soft_wrap=True)
     bench = _Bench(screen)
     measured = list(bench.run(_chosen(given), QUICK if given.quick else FULL))
     figures = [figure for figure, _ in measured]
@@ -71,8 +71,7 @@ def main() -> None:
         json.dump(flat(figures), sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        shown = Console()
-        shown.print(table(figures), width=None if shown.is_terminal else WIDTH)
+        Console(width=None if sys.stdout.isatty() else WIDTH).print(table(figures))
     for failure in bench.failures:
         screen.print(failure, style="red", markup=False)
     sys.exit(1 if bench.failures else 0)
@@ -104,7 +103,7 @@ class _Bench:
                 self._screen.print(f"  {item.text}", markup=False)
                 continue
             line = f"  {item.name} {item.value:.3g} {item.unit} {item.baseline}"
-            self._screen.print(line, style="dim", markup=False)
+            self._screen.print(line, style="dim", markup=False, soft_wrap=True)
             yield item
 
 
