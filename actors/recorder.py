@@ -252,6 +252,7 @@ def run_started(
         workflow_hash=workflow_hash,
         workflow_version=workflow_version,
         trace_id=trace_id,
+        traceparent=run.traceparent if run.kept else "",
         stream=run.stream,
         door=dict(run.door),
         dropped=run.dropped,

@@ -49,13 +49,26 @@ def workflow(spec: WorkflowSpec, run: RunRequest, earlier: Earlier) -> Span:
     """The span of a whole run, or of one of its lives.
 
     It belongs to the trace of the request that the run, or this life, answers, also when the run outlives it. A life
-    that began without a request has a trace of its own. Every later life links to the span of the first.
+    that began without a request has a trace of its own. Every later life links to the span of the first, and tells that
+    span when the process that had begun it was lost with it.
     """
+    attributes = semconv.workflow(run.virtual_model, run.run_id, protocol=run.protocol, stream=run.stream)
+    if lost := earlier.lost:
+        end_failed(
+            telemetry.start(
+                semconv.workflow_span(spec.name),
+                lost.traceparent,
+                attributes=attributes,
+                identity=_identity(run.run_id),
+                at=lost.at,
+            ),
+            Failure("process_lost", ""),
+        )
     first = telemetry.link(earlier.first_trace, _identity(run.run_id)) if earlier.lives else None
     return telemetry.start(
         semconv.workflow_span(spec.name),
         run.traceparent,
-        attributes=semconv.workflow(run.virtual_model, run.run_id, protocol=run.protocol, stream=run.stream),
+        attributes=attributes,
         identity=_identity(run.run_id, life=earlier.lives + 1),
         links=[first] if first else (),
     )

@@ -26,8 +26,8 @@ class RunStarted:
     """A request was accepted.
 
     What a later life of the run needs to go on is here: the fields of `RunRequest` under their own names, and for a run
-    that is `kept` the `workflow` as it was then. `driver` is the process that answers it (see `RunResumed`);
-    `workflow_version` is the publication's number, 0 without one.
+    that is `kept` the `workflow` as it was then, and the `traceparent` of its request. `driver` is the process that
+    answers it (see `RunResumed`); `workflow_version` is the publication's number, 0 without one.
     """
 
     id: str
@@ -39,6 +39,7 @@ class RunStarted:
     workflow_hash: str = ""
     workflow_version: int = 0
     trace_id: str = ""
+    traceparent: str = ""
     stream: bool = False
     door: dict[str, Any] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from workflows.errors import Failure
 from workflows.events import (
     Event,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
     RunResumed,
     RunStarted,
     StepCancelled,
@@ -51,6 +54,19 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class LostLife:
+    """The first life of a run, of which nobody could say that it was over.
+
+    Attributes:
+        traceparent: the W3C context of the request that it answered.
+        at: Unix time in seconds at which it began.
+    """
+
+    traceparent: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Earlier:
     """Everything that earlier lives of a run left.
 
@@ -58,12 +74,14 @@ class Earlier:
         lives: how many there were; 0 for a run that begins.
         seconds: how long they lasted together.
         first_trace: the id of the trace in which the run began; empty when nobody traced it.
+        lost: the life before, when that was the first, somebody traced it, and it was lost with its process.
         steps: by step id.
     """
 
     lives: int = 0
     seconds: float = 0.0
     first_trace: str = ""
+    lost: LostLife | None = None
     steps: Mapping[str, Known] = field(default_factory=dict)
 
     def known(self, step_id: str) -> Known:
@@ -96,18 +114,28 @@ class Earlier:
 def earlier_lives(events: Iterable[Event]) -> Earlier:
     """What these events, all those of one run, leave for its next life."""
     told = tuple(events)
+    start = next((event for event in told if isinstance(event, RunStarted)), None)
     ats: list[list[float]] = [[]]
     for event in told:
         if isinstance(event, RunResumed):
             ats.append([])
         ats[-1].append(event.at)
     # The resumption that begins the life which asks is the last, and has lasted no time yet.
+    lives = len(ats) - 1
     return Earlier(
-        lives=len(ats) - 1 if len(ats) > 1 else 0,
+        lives=lives,
         seconds=sum(max(life) - min(life) for life in ats if life),
-        first_trace=next((event.trace_id for event in told if isinstance(event, RunStarted)), ""),
+        first_trace=start.trace_id if start else "",
+        lost=_lost(start, told) if lives == 1 else None,
         steps=_steps(told),
     )
+
+
+def _lost(start: RunStarted | None, told: Sequence[Event]) -> LostLife | None:
+    is_over = any(isinstance(event, RunFailed | RunCancelled | RunFinished) for event in told)
+    if start is None or not start.traceparent or is_over:
+        return None
+    return LostLife(start.traceparent, start.at)
 
 
 def _steps(events: Sequence[Event]) -> dict[str, Known]:

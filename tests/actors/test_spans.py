@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.otlp import HttpReceiver, ReceivedSpan
 from workflows.answer import RunRequest
 from workflows.flow import Answered, Call, Cancelled, ToolUse
 from workflows.messages import ChatRequest, Completion, Image, Message, Sampling, Text, ToolCall, Usage
-from workflows.resume import Earlier
+from workflows.resume import Earlier, LostLife
 from workflows.spec import ModelSpec, WorkflowSpec
 
 FIRST = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -126,6 +127,19 @@ def test_every_later_life_of_a_run_links_to_the_first(collector: HttpReceiver) -
     assert (first.trace_id, first.links) == ("a" * 32, ())
     assert [span.links for span in later] == [((first.trace_id, first.span_id),)] * 2
     assert len({span.trace_id for span in told}) == 3
+
+
+def test_a_first_life_that_was_lost_with_its_process_is_told_by_the_next(collector: HttpReceiver) -> None:
+    """So what was begun below it, and sent by other processes, is no orphan."""
+    telemetry.setup("x")
+    run = RunRequest(run_id="run_1", virtual_model="plain", protocol="api", request=CALL.request)
+    lost = spans.workflow(SPEC, replace(run, traceparent=FIRST), Earlier())
+    earlier = Earlier(lives=1, first_trace="a" * 32, lost=LostLife(FIRST, 1_000_000.5))
+    spans.workflow(SPEC, run, earlier).end()
+    told = collector.wait_for(lambda told: len(told) == 2)
+    (first,) = (span for span in told if span.trace_id == "a" * 32)
+    assert (first.span_id, first.parent_id) == (spans.carrier(lost).split("-")[2], "b" * 16)
+    assert (first.began, first.attributes["error.type"]) == (1_000_000.5, "process_lost")
 
 
 def test_lives_in_one_trace_are_spans_of_their_own(collector: HttpReceiver) -> None:

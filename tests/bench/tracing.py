@@ -42,21 +42,25 @@ def measure(effort: Effort) -> Iterator[Figure]:
 
 def _compared(silent: Server, speaking: Server, sink: Sink, effort: Effort) -> Iterator[Figure]:
     rounds, before = effort.of(16, 2), sink.received
-    without, with_ = list[float](), list[float]()
-    for number in range(rounds):
-        both = [(silent, without), (speaking, with_)]
-        for server, used in both if number % 2 else reversed(both):
-            used.append(_cpu_ms(server, RUNS))
+    pairs = [_pair(silent, speaking, number) for number in range(rounds)]
     spans = (sink.received - before) / (RUNS * rounds)
-    pairs = zip(with_, without, strict=True)
-    yield over("tracing_cpu_overhead", [on / off - 1 for on, off in pairs], "share", "the same, untraced")
-    yield over("untraced_cpu_ms", without, "ms CPU a run")
-    yield over("tracing_cpu_ms", [on - off for on, off in zip(with_, without, strict=True)], "ms CPU a run")
+    yield over("tracing_cpu_overhead", [more / off for off, more in pairs], "share", "the same, untraced")
+    yield over("untraced_cpu_ms", [off for off, _ in pairs], "ms CPU a run")
+    yield over("tracing_cpu_ms", [more for _, more in pairs], "ms CPU a run")
     yield Figure("tracing_spans", spans, "a run")
 
 
-def _cpu_ms(server: Server, runs: int) -> float:
-    """Milliseconds of CPU for each run."""
-    before = server.processes.cpu_s()
-    load(server, "panel", runs, AT_ONCE)
-    return 1000 * (server.processes.cpu_s() - before) / runs
+def _pair(silent: Server, speaking: Server, number: int) -> tuple[float, float]:
+    """Milliseconds of CPU for each run: untraced, and how much more the traced ones take.
+
+    The difference is taken over the time of both, since spans are sent seconds after the run that they tell of.
+    """
+    began = silent.processes.cpu_s(), speaking.processes.cpu_s()
+    alone = 0.0
+    for server in (silent, speaking) if number % 2 else (speaking, silent):
+        before = server.processes.cpu_s()
+        load(server, "panel", RUNS, AT_ONCE)
+        if server is silent:
+            alone = server.processes.cpu_s() - before
+    of_silent, of_speaking = silent.processes.cpu_s() - began[0], speaking.processes.cpu_s() - began[1]
+    return 1000 * alone / RUNS, 1000 * (of_speaking - of_silent) / RUNS

@@ -194,7 +194,7 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         {
             "collect": {"quorum": 3},
             "fallbacks": {"hanging": ["fast"]},
-            "tool": {"hedge": {"after": "0.3s", "max_share": 1.0}},
+            "tool": {"hedge": {"after": "1s", "max_share": 1.0}},
         },
     ),
     "main-silent": (

@@ -45,7 +45,7 @@ def reviewing(endpoint: str) -> Iterator[Server]:
             ("swamped", "hanging", "stone"),
             collect={"grace": "1.5s"},
             fallbacks={"hanging": ["fast"]},
-            tool={"hedge": {"after": "0.4s", "max_share": 1.0}},
+            tool={"hedge": {"after": "1s", "max_share": 1.0}},
             deployment="dedicated",
         )
         environment = {
@@ -74,8 +74,10 @@ def check_review(trace: Trace) -> None:
     check_laws(trace, CALLER_SPAN)
     broad, risks, diverse = (trace.attempts(name) for name in ("broad", "risks", "diverse"))
     assert [span.status == FAILED for span in broad][:2] == [True, False]
-    assert [span.name for span in risks] == ["chat hanging", "chat fast"]
-    assert risks[1].attributes["stellarator.attempt.hedge"] is True
+    assert {span.name: span.attributes.get("stellarator.attempt.hedge") for span in risks} == {
+        "chat hanging": None,
+        "chat fast": True,
+    }
     assert {span.attributes["error.type"] for span in diverse} == {"cancelled"}
     assert overlap(risks)
     panel_span = trace.one("execute_tool")

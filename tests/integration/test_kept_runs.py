@@ -16,6 +16,7 @@ from tests.conftest import Product
 from tests.integration.panels import ANSWER
 from tests.integration.test_faults import processes
 from tests.integration.test_panels import PROMPT, eventually, run
+from tests.integration.traces import wait_for_trace
 from tests.otlp import ReceivedSpan
 
 pytestmark = pytest.mark.ray
@@ -133,6 +134,9 @@ def test_a_run_outlives_the_process_that_drives_it_and_nothing_is_paid_twice(
         assert whole.trace_id != trace_id
     else:
         assert (whole.trace_id, whole.links) == (trace_id, ())
+    # Nothing hangs in the air: the life that was lost is told by the next one.
+    first = wait_for_trace(product.collector, trace_id, lambda trace: bool(trace.named("execute_tool")))
+    assert first.run.attributes.get("error.type") == ("process_lost" if role == "Keeper" else None)
 
 
 def life_that_ended(product: Product, run_id: str) -> ReceivedSpan:
@@ -140,7 +144,11 @@ def life_that_ended(product: Product, run_id: str) -> ReceivedSpan:
 
     def found(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:
         lives = [span for span in spans if span.name.startswith("invoke_workflow")]
-        return [span for span in lives if span.attributes["stellarator.run.id"] == run_id]
+        return [
+            span
+            for span in lives
+            if span.attributes["stellarator.run.id"] == run_id and "error.type" not in span.attributes
+        ]
 
     (span,) = found(product.collector.wait_for(lambda spans: bool(found(spans))))
     return span

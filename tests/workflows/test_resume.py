@@ -8,6 +8,7 @@ from tests.workflows.stories import BEGAN, MODEL_TIMEOUT, asked, fusion_run
 from workflows.attempts import attempt_after
 from workflows.events import (
     Event,
+    RunCancelled,
     RunResumed,
     RunStarted,
     StepCancelled,
@@ -19,7 +20,7 @@ from workflows.flow import Call, ToolUse, Tried
 from workflows.messages import ChatRequest, ToolCall, Usage
 from workflows.policy import Retry
 from workflows.redaction import redacted
-from workflows.resume import earlier_lives
+from workflows.resume import LostLife, earlier_lives
 
 TOOL = "problem_review.1"
 CALL = ToolCall("call_1", "problem_review", '{"task": "Plan"}')
@@ -53,6 +54,20 @@ def test_the_trace_in_which_a_run_began_is_known_to_its_later_lives() -> None:
     assert isinstance(start, RunStarted)
     again = RunResumed(id="run_1:resumed:1", run_id="run_1", at=BEGAN + 9, driver="other")
     assert earlier_lives([replace(start, trace_id="a" * 32), *rest, again]).first_trace == "a" * 32
+
+
+def test_a_first_life_that_nothing_ended_is_known_to_the_next_where_it_was_traced() -> None:
+    (start, *rest) = events_until(f"run_1:{TOOL}/broad:ended")
+    assert isinstance(start, RunStarted)
+    context = f"00-{'a' * 32}-{'b' * 16}-01"
+    traced = replace(start, traceparent=context)
+    again = RunResumed(id="run_1:resumed:1", run_id="run_1", at=BEGAN + 9, driver="other")
+    third = replace(again, id="run_1:resumed:2")
+    ended = RunCancelled(id="run_1:ended", run_id="run_1", at=BEGAN + 8, reason="shutdown")
+    assert earlier_lives([traced, *rest, again]).lost == LostLife(context, BEGAN)
+    assert earlier_lives([traced, *rest, again, third]).lost is None
+    assert earlier_lives([traced, *rest, ended, again]).lost is None
+    assert earlier_lives([start, *rest, again]).lost is None
 
 
 def test_a_finished_call_is_answered_when_it_asks_the_same() -> None:
