@@ -19,7 +19,7 @@ PROMPT = "Review this plan: we split the monolith into services over two quarter
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One exchange, in seconds: the whole, until the first text, and the longest silence between two chunks."""
+    """One exchange, in seconds: the whole, until the first text, and the longest silence between two pieces of text."""
 
     seconds: float
     first_text: float
@@ -83,19 +83,17 @@ async def _load(
 async def exchange(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> Sample:
     """One request to its end. Raises `aiohttp.ClientError` for a failure."""
     began = last = perf_counter()
-    first, gap = 0.0, 0.0
+    first = gap = 0.0
     async with session.post(url, json=body) as response:
         response.raise_for_status()
         if not body.get("stream"):
             await response.read()
             return Sample(perf_counter() - began, 0.0, 0.0)
         async for line in response.content:
-            if not line.startswith(b"data: {"):
+            if not _TEXT.search(line):
                 continue
             now = perf_counter()
-            if not first and _TEXT.search(line):
-                first = now - began
-            elif first:
+            if first:
                 gap = max(gap, now - last)
-            last = now
+            first, last = first or now - began, now
     return Sample(perf_counter() - began, first, gap)
