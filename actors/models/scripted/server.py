@@ -30,6 +30,8 @@ from actors.models.scripted.script import Rule, Script, said
 from workflows.messages import ChatRequest, Completion
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+MOST_SEEN = 50_000
+"""Requests that are remembered; the older half is forgotten then."""
 _BACKLOG = 4096
 
 
@@ -103,6 +105,8 @@ class Upstream:
         caller = f"{host}:{port}"
         seen = Seen(told["model"], last, "authorization" in http.headers, time(), caller, asked=told)
         self.seen.append(seen)
+        if len(self.seen) > MOST_SEEN:
+            del self.seen[: MOST_SEEN // 2]
         return seen
 
     async def _play(
