@@ -10,6 +10,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ from ruamel.yaml import YAML
 from cluster import local_ray
 from cluster.settings import Settings, worker_environment
 from tests.bench.group import Group
-from tests.bench.stand import KEY, Server, await_ready, process
+from tests.bench.stand import KEY, READY_S, Server, await_ready, process
 from tests.chaos.head import kill
 
 GCS_PORT, HTTP_PORT = 6379, 8000
+_STARTED = "Ray runtime started"
 _RAY = "from ray.scripts.scripts import main; main()"
 
 
@@ -86,13 +88,23 @@ def node(made: Hosts, number: int, home: Path) -> Iterator[Group]:
     role = role if number == 0 else [f"--address={head}"]
     start = [sys.executable, "-c", _RAY, "start", "--block", *role]
     limits = [f"--node-ip-address={here}", "--num-cpus=2", "--object-store-memory=80000000"]
-    with (home / f"host{number}.log").open("wb") as log:
+    told = home / f"host{number}.log"
+    with told.open("wb") as log:
         command = made.on(number, *start, *limits)
         running = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
+        _await_started(running, told)
         yield Group(running.pid)
     finally:
         kill(running)
+
+
+def _await_started(running: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + READY_S
+    while _STARTED not in log.read_text("utf-8", "replace"):
+        if time.monotonic() > until or running.poll() is not None:
+            raise TimeoutError(f"the node did not start:\n{log.read_text('utf-8', 'replace')[-2000:]}")
+        time.sleep(0.1)
 
 
 @contextmanager
