@@ -253,6 +253,8 @@ def _chat(
     agent_name: str = "",
     at: float | None = None,
 ) -> Span:
+    if not telemetry.is_on():
+        return telemetry.start(semconv.chat_span(model.model), parent)
     sampling = call.request.sampling.over(defaults(model))
     span = telemetry.start(
         semconv.chat_span(model.model),

@@ -94,6 +94,11 @@ def tracer() -> trace.Tracer:
     return _process.tracer
 
 
+def is_on() -> bool:
+    """Whether this process' spans record anything."""
+    return _process.provider is not None
+
+
 def captures_content() -> bool:
     """Whether spans are to carry prompts and answers: only when tracing is on and it was asked for by name."""
     return _process.content

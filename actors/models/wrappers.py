@@ -7,9 +7,10 @@ Retries, fallbacks and hedges are not here: they are recorded attempts, so they 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
+from typing import Self, cast
 
 from actors.models.base import ChatModel
 from workflows.errors import UpstreamTimeout
@@ -58,15 +59,61 @@ class Impatient:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem, None]:
         """Stream; raises `UpstreamTimeout` after a silence that is too long."""
-        async with aclosing(self._inner.stream(request)) as items:
-            while True:
-                try:
-                    async with asyncio.timeout(self._seconds) as patience:
-                        item = await anext(items, None)
-                except TimeoutError as error:
-                    if not patience.expired():
-                        raise
-                    raise UpstreamTimeout(self._model, f"no token within {self._seconds:g} s") from error
-                if item is None:
-                    return
-                yield item
+        with _Patience(self._seconds) as patience:
+            async with aclosing(self._inner.stream(request)) as items:
+                while True:
+                    try:
+                        with patience.waiting():
+                            item = await anext(items, None)
+                    except TimeoutError as error:
+                        if not patience.is_over:
+                            raise
+                        raise UpstreamTimeout(self._model, f"no token within {self._seconds:g} s") from error
+                    if item is None:
+                        return
+                    yield item
+
+
+class _Patience:
+    """`asyncio.timeout` around each of many short waits of one task, with one timer for all of them."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._since = 0.0
+        self.is_over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait for something, but not for too long; raises `TimeoutError`."""
+        task = self._task = cast("asyncio.Task[object]", asyncio.current_task())
+        before, self._since = task.cancelling(), self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._since + self._seconds, self._look)
+        try:
+            yield
+        except asyncio.CancelledError as error:
+            if self.is_over and task.uncancel() <= before:
+                raise TimeoutError from error
+            raise
+        finally:
+            self._task = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._task is None:
+            return  # the next wait sets the timer again
+        if (due := self._since + self._seconds) > self._loop.time():
+            self._timer = self._loop.call_at(due, self._look)
+            return
+        self.is_over = True
+        self._task.cancel()
