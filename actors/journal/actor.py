@@ -117,13 +117,14 @@ class JournalActor:
         """Whether a kept run that had ended without an answer is the driver's now."""
         return bool(await self._writer.decide(self._store.reopen, run_id, driver, time()))
 
-    async def retake(self, wish: Retake) -> tuple[RunSummary | None, bool]:
-        """The latest run that was asked the same, and whether it was given to `wish.driver` now."""
-        known = await self._writer.read(self._store.asked_before, wish)
-        if known is None or not can_be_retaken(
-            known.status, kept=known.kept
-        ):  # nobody's turn to write is taken
-            return known, False
+    async def retake(self, wishes: Sequence[Retake]) -> tuple[tuple[RunSummary | None, bool], ...]:
+        """Of each wish the latest run that was asked the same, and whether it was given to `wish.driver` now."""
+        known = await self._writer.read(self._store.asked_before, wishes)
+        return tuple([await self._retake(wish, run) for wish, run in zip(wishes, known, strict=True)])
+
+    async def _retake(self, wish: Retake, known: RunSummary | None) -> tuple[RunSummary | None, bool]:
+        if known is None or not can_be_retaken(known.status, kept=known.kept):
+            return known, False  # nearly always, and nobody's turn to write was taken
         return await self._writer.change(self._store.retake, wish)
 
     async def health(self) -> JournalHealth:

@@ -157,11 +157,11 @@ class SqlStore:
         """Go on with a kept run that ended without an answer; see `JournalStore`."""
         return self._decided(lambda connection: custody.reopened(connection, run_id, driver, at))
 
-    def asked_before(self, wish: Retake) -> RunSummary | None:
-        """The latest run that was asked the same; see `JournalStore`."""
+    def asked_before(self, wishes: Sequence[Retake]) -> tuple[RunSummary | None, ...]:
+        """Of each wish the latest run that was asked the same; see `JournalStore`."""
         with dialects.translated(), self._reader.begin() as connection:
-            row = custody.asked_before(connection, wish)
-        return projection.summary(row) if row is not None else None
+            rows = [custody.asked_before(connection, wish) for wish in wishes]
+        return tuple(row and projection.summary(row) for row in rows)
 
     def retake(self, wish: Retake) -> tuple[RunSummary | None, bool]:
         """Take a run that ended without an answer; see `JournalStore`."""

@@ -127,8 +127,8 @@ class JournalStore(Protocol):
     def reopen(self, run_id: str, driver: str, at: float) -> tuple[str, ...]:
         """Give a driver a kept run that ended without an answer; return its id, or nothing when it did not."""
 
-    def asked_before(self, wish: Retake) -> RunSummary | None:
-        """The latest run that was asked the same."""
+    def asked_before(self, wishes: Sequence[Retake]) -> tuple[RunSummary | None, ...]:
+        """Of each wish the latest run that was asked the same."""
 
     def retake(self, wish: Retake) -> tuple[RunSummary | None, bool]:
         """The latest run that was asked the same, as it stood, and whether it was given to `wish.driver` now."""

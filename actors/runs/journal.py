@@ -23,6 +23,7 @@ from actors.journal.actor import HEARTBEAT_SECONDS
 from actors.journal.store import Recorded, Retake, RunQuery
 from actors.runs.errors import translated
 from actors.runs.handles import Handle
+from actors.runs.together import Together
 from workflows.errors import JournalRefused, JournalUnavailable, StellaratorError
 from workflows.events import ENDINGS, Event, RunFinished
 from workflows.publications import Activation, History, Publication
@@ -50,6 +51,7 @@ class RemoteJournal:
         self._safe: list[asyncio.Future[None]] = []
         self._urgent = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
+        self._retakes = Together(self._retake)
 
     async def append(self, events: Sequence[Event]) -> None:
         """Store events, after everything said before; return when they are committed."""
@@ -120,10 +122,7 @@ class RemoteJournal:
         self, fingerprint: str, virtual_model: str, since: float
     ) -> tuple[RunSummary | None, bool]:
         """The latest run that was asked the same, and whether it is this driver's now."""
-        wish = Retake(fingerprint, virtual_model, since, self.driver, time())
-        async with translated(JournalUnavailable):
-            found: tuple[RunSummary | None, bool] = await self._actor.retake.remote(wish)
-            return found
+        return await self._retakes.answer(Retake(fingerprint, virtual_model, since, self.driver, time()))
 
     async def summary(self, run_id: str) -> RunSummary | None:
         """One run's line in the list; None for an unknown run."""
@@ -184,6 +183,11 @@ class RemoteJournal:
         """What was published under every name, or under that one."""
         async with translated(JournalUnavailable):
             found: tuple[History, ...] = await self._actor.histories.remote(virtual_model)
+            return found
+
+    async def _retake(self, wishes: Sequence[Retake]) -> Sequence[tuple[RunSummary | None, bool]]:
+        async with translated(JournalUnavailable):
+            found: Sequence[tuple[RunSummary | None, bool]] = await self._actor.retake.remote(wishes)
             return found
 
     async def _say_that_it_lives(self) -> None:
