@@ -212,7 +212,7 @@ class Conversation:
         while not isinstance(step, Returned):
             match step:
                 case UseTools(uses):
-                    await self._recorder.safe()
+                    await self._recorder.flush()  # what coordinators record is never there without it
                     working = asyncio.ensure_future(self._use_all(uses))
                     async with aclosing(said_during(working, self._stories(uses))) as lines:
                         async for line in lines:

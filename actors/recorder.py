@@ -136,8 +136,12 @@ class Recorder:
     async def safe(self) -> None:
         """Return when every outcome recorded so far is committed."""
         if not self._is_safe:
-            await self._journal.append(())
-            self._is_safe = True
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Return when everything recorded so far is committed."""
+        await self._journal.append(())
+        self._is_safe = True
 
     def attempt_ended(self, call: Call, number: str, outcome: Outcome) -> None:
         """Record an attempt that is not the call's last, as a sub-step of it; `number` may say more behind a dot."""

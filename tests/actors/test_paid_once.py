@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, Literal, cast
+
+import pytest
 
 from actors.collect import Pending
 from actors.conversation import Conversations
@@ -86,10 +88,12 @@ class Panels:
     def __init__(self, journal: Lagging) -> None:
         self._journal = journal
         self.convened = 0
+        self.unrecorded: list[Event] = []
 
     async def convene(self, order: PanelOrder) -> ToolOutcome:
         self._journal.used()
         self.convened += 1
+        self.unrecorded += self._journal.waiting
         return broken(order.use.call.id, Failure("internal_error", "no"))
 
     def follow(self, run_id: str, step_id: str) -> AsyncGenerator[str, None]:
@@ -136,15 +140,19 @@ def no_desk() -> Desk:
     raise NotImplementedError
 
 
-async def test_a_turn_is_committed_before_its_panel_is_paid_and_a_run_before_its_answer_ends() -> None:
+@pytest.mark.parametrize("panel", ["auto", "always"])
+async def test_what_came_before_is_committed_when_a_panel_is_paid_and_when_an_answer_ends(
+    panel: Literal["auto", "always"],
+) -> None:
     journal = Lagging()
     panels, models, spec = Panels(journal), ModelFactory(lambda _: None, nowhere), scripted()
     voices = Voices(spec, models, Turnstile(no_desk))
     home = Conversations(spec, voices, panels, Nobody(), cast("Any", journal))
-    async with aclosing(home.answer(run_request())) as answer:
+    async with aclosing(home.answer(run_request(panel=panel))) as answer:
         told = [event async for event in answer]
     journal.used()
     assert panels.convened == 1
+    assert panels.unrecorded == []
     assert isinstance(told[-1], AnswerFinished)
     assert journal.rested_on == []
     assert journal.waiting == []
