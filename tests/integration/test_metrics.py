@@ -21,7 +21,7 @@ from tests.otlp import ReceivedPoint
 pytestmark = pytest.mark.ray
 
 MODEL = "measured"
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def steps(shown: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {step["name"]: step for step in shown["steps"]}
 
 
-def eventually(condition: Any, seconds: float = 20.0) -> Any:
+def eventually(condition: Any, seconds: float = 60.0) -> Any:
     """Wait for something that happens by itself; fail when it does not."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
