@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.otlp import GrpcReceiver
 AT_ONCE = 16
 RUNS = 40
 """In each measurement; many short ones that alternate share out what else the machine does."""
+SENT_AFTER_S = 5.5
+"""Spans leave a process within five seconds."""
 
 
 class Sink(GrpcReceiver):
@@ -24,6 +27,10 @@ class Sink(GrpcReceiver):
 
     def receive(self, request: Any, headers: Any = ()) -> None:  # noqa: ARG002  # a collector may read them
         self.received += sum(len(s.spans) for group in request.resource_spans for s in group.scope_spans)
+
+    def settle(self) -> None:
+        """Return when every process had its turn to send what it has."""
+        time.sleep(SENT_AFTER_S)
 
 
 def measure(effort: Effort) -> Iterator[Figure]:
@@ -42,25 +49,32 @@ def measure(effort: Effort) -> Iterator[Figure]:
 
 def _compared(silent: Server, speaking: Server, sink: Sink, effort: Effort) -> Iterator[Figure]:
     rounds, before = effort.of(16, 2), sink.received
-    pairs = [_pair(silent, speaking, number) for number in range(rounds)]
+    pairs = [_pair(silent, speaking, sink, number) for number in range(rounds)]
     spans = (sink.received - before) / (RUNS * rounds)
-    yield over("tracing_cpu_overhead", [more / off for off, more in pairs], "share", "the same, untraced")
+    yield over("tracing_cpu_overhead", [on / off - 1 for off, on in pairs], "share", "the same, untraced")
     yield over("untraced_cpu_ms", [off for off, _ in pairs], "ms CPU a run")
-    yield over("tracing_cpu_ms", [more for _, more in pairs], "ms CPU a run")
+    yield over("tracing_cpu_ms", [on - off for off, on in pairs], "ms CPU a run")
     yield Figure("tracing_spans", spans, "a run")
 
 
-def _pair(silent: Server, speaking: Server, number: int) -> tuple[float, float]:
-    """Milliseconds of CPU for each run: untraced, and how much more the traced ones take.
+def _pair(silent: Server, speaking: Server, sink: Sink, number: int) -> tuple[float, float]:
+    """Milliseconds of CPU for each run, untraced and traced."""
+    if number % 2:
+        return _cpu_ms(silent), _cpu_ms(speaking) + _late_ms(silent, speaking, sink)
+    on = _cpu_ms(speaking) + _late_ms(silent, speaking, sink)
+    return _cpu_ms(silent), on
 
-    The difference is taken over the time of both, since spans are sent seconds after the run that they tell of.
-    """
-    began = silent.processes.cpu_s(), speaking.processes.cpu_s()
-    alone = 0.0
-    for server in (silent, speaking) if number % 2 else (speaking, silent):
-        before = server.processes.cpu_s()
-        load(server, "panel", RUNS, AT_ONCE)
-        if server is silent:
-            alone = server.processes.cpu_s() - before
-    of_silent, of_speaking = silent.processes.cpu_s() - began[0], speaking.processes.cpu_s() - began[1]
-    return 1000 * alone / RUNS, 1000 * (of_speaking - of_silent) / RUNS
+
+def _cpu_ms(server: Server) -> float:
+    """Milliseconds of CPU for each run."""
+    before = server.processes.cpu_s()
+    load(server, "panel", RUNS, AT_ONCE)
+    return 1000 * (server.processes.cpu_s() - before) / RUNS
+
+
+def _late_ms(silent: Server, speaking: Server, sink: Sink) -> float:
+    """What sending the rest takes, which leaves seconds after the runs: while both idle, how much more one works."""
+    before = silent.processes.cpu_s(), speaking.processes.cpu_s()
+    sink.settle()
+    idle, busy = silent.processes.cpu_s() - before[0], speaking.processes.cpu_s() - before[1]
+    return 1000 * (busy - idle) / RUNS
