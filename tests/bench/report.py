@@ -15,6 +15,7 @@ from tests.bench.machine import Calm, described
 
 _BLOCK = "<!-- {0} -->\n{1}\n<!-- /{0} -->"
 _ROW = re.compile(r"^\| `(?P<name>\w+)` \|.*$", re.MULTILINE)
+_CPU = re.compile(r"\| `fusion_cpu_ms(?P<part>_\w+)?` \| (?P<ms>[\d.]+) ms CPU")
 _HEADS = {
     "goals": "| figure | value | goal | | spread | against | machine | measured |\n|---|--:|--:|---|--:|---|---|---|",
     "figures": "| figure | value | spread | against | machine | measured |\n|---|--:|--:|---|---|---|",
@@ -32,12 +33,24 @@ def merged(page: str, figures: Iterable[tuple[Figure, Calm]]) -> str:
     rows.update((figure.name, _row(figure, calm)) for figure, calm in figures)
     others = sorted(rows.keys() - GOALS.keys(), key=_natural)
     page = _put(page, "machine", f"Measured on {described()}.")
+    page = _put(page, "bears", _bears(rows))
     page = _put(page, "goals", _table("goals", rows, (name for name in GOALS if name in rows)))
     return _put(page, "figures", _table("figures", rows, others))
 
 
 def _table(kind: str, rows: Mapping[str, str], names: Iterable[str]) -> str:
     return "\n".join([_HEADS[kind], *(rows[name] for name in names)])
+
+
+def _bears(rows: Mapping[str, str]) -> str:
+    """What one core of each part bears, told from its CPU for a run."""
+    lines = ["| part | CPU of a run, ms | runs a second on one core |", "|---|--:|--:|"]
+    for name in sorted(rows, key=_natural):
+        used = _CPU.match(rows[name])
+        if used and float(used["ms"]) > 0:
+            part = used["part"] or "all together"
+            lines.append(f"| {part.strip('_')} | {used['ms']} | {1000 / float(used['ms']):.0f} |")
+    return "\n".join(lines)
 
 
 def _put(page: str, kind: str, content: str) -> str:

@@ -78,6 +78,12 @@ def test_a_page_keeps_its_words_and_the_rows_that_were_not_measured_again() -> N
     assert page.count("b_c16") == 1
 
 
+def test_a_page_tells_what_a_core_of_each_part_bears() -> None:
+    used = [Figure("fusion_cpu_ms", 50, "ms CPU"), Figure("fusion_cpu_ms_journal", 8, "ms CPU", "of a run")]
+    page = report.merged("", [(figure, CALM) for figure in used])
+    assert "| all together | 50.0 | 20 |\n| journal | 8.00 | 125 |" in page
+
+
 def test_the_smoke_test_does_less() -> None:
     assert QUICK.of(100, 8) == 8
     assert FULL.of(100, 8) == 100
