@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,6 +61,7 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
 def main() -> None:
     """Measure what the command line names; the exit code is 1 when a benchmark failed."""
     given = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
     screen = Console(stderr=True)
     screen.print(described(), style="dim", soft_wrap=True)
     bench = _Bench(screen)

@@ -23,6 +23,7 @@ import httpx
 from ruamel.yaml import YAML
 
 from tests.bench.group import Group
+from tests.chaos.head import kill
 
 KEY = "sk-stellarator-bench"
 READY_S = 180.0
@@ -93,7 +94,7 @@ def product(
 def process(
     command: Sequence[str], environment: Mapping[str, str] | None = None, **how: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is stopped at the end."""
+    """A process that is stopped at the end; with everything below it, when it takes too long."""
     with subprocess.Popen(command, env={**os.environ, **(environment or {})}, **how) as running:
         try:
             yield running
@@ -102,7 +103,7 @@ def process(
             try:
                 running.wait(STOP_S)
             except subprocess.TimeoutExpired:
-                running.kill()
+                kill(running)
 
 
 def await_ready(server: Server, running: subprocess.Popen[bytes], log: Path) -> None:
