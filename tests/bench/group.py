@@ -16,6 +16,7 @@ _PARTS = {
     "Coordinator": "coordinator",
     "Lane": "lanes",
     "JournalActor": "journal",
+    "Keeper": "keeper",
     "Credits": "credits",
 }
 
