@@ -104,7 +104,7 @@ def portkey(upstream: Server, _models: Sequence[str]) -> Iterator[Peer]:
         npm = _found(shutil.which("npm"), "npm")
         (home / "package.json").write_text(json.dumps(_PORTKEY))
         into = ["--cache", str(home / "cache"), "--prefix", str(home)]
-        _install([npm, "install", "--silent", "--no-audit", "--no-fund", *into])
+        _install([npm, "install", "--loglevel=error", "--no-audit", "--no-fund", *into])
     port = free_port()
     headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": upstream.base_url}
     command = [node, "--import", _ON_LOOPBACK, str(program), f"--port={port}", "--headless"]
