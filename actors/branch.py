@@ -36,6 +36,12 @@ def run_branch(
         observability.flush(FLUSH_SECONDS)
 
 
+def warm_up(seconds: float) -> None:
+    """Get this process ready for branches, and keep it to itself so long that others are started beside it."""
+    observability.setup("branch")
+    asyncio.run(asyncio.sleep(seconds))
+
+
 async def _call(
     order: CallOrder, embedded_url: Callable[[], Awaitable[str]], desk: Callable[[], Desk]
 ) -> Outcome:

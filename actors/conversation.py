@@ -33,7 +33,7 @@ from actors.watched import Watched
 from cluster import logs, metrics
 from workflows.answer import AnswerEvent, AnswerFailed, AnswerFinished, AnswerStarted, Progress, RunRequest
 from workflows.attempts import first_attempt, next_attempt
-from workflows.errors import Failure, StellaratorError
+from workflows.errors import Failure, Overloaded, StellaratorError
 from workflows.events import Event
 from workflows.flow import (
     Answered,
@@ -330,6 +330,8 @@ class Conversation:
         try:
             outcome = await self._home.panels.convene(order)
         except StellaratorError as error:
+            if isinstance(error, Overloaded) and self._first_seconds is None:
+                raise  # the client has seen nothing yet, so that it can be told to come again
             outcome = broken(use.call.id, error.failure())
             self._recorder.step_failed(use.step_id, error.failure(), monotonic() - self._began)
         self._totals.add(outcome.usage, outcome.cost_usd)

@@ -29,6 +29,7 @@ from workflows.events import Event
 from workflows.flow import ToolOutcome
 from workflows.policy import HedgeAllowance
 from workflows.resume import earlier_lives
+from workflows.spec import FusionToolSpec
 from workflows.tariff import Tariff
 
 LEASE_SECONDS = 10.0
@@ -49,6 +50,9 @@ class LeasedLanes(Lanes, Protocol):
 
     def release(self, run_id: str) -> None:
         """Forget a run that is over."""
+
+    async def check_room(self, calls: int) -> None:
+        """Return when so many more calls may be ordered. Raises `Overloaded`."""
 
     async def rejoin(self, run_id: str) -> frozenset[str]:
         """Find the calls that were ordered before, so that they are joined and not repeated; return their steps."""
@@ -77,6 +81,8 @@ class Coordinator:
 
     async def convene(self, order: PanelOrder) -> ToolOutcome:
         """Carry out one call of a mounted tool, or join it when it is under way here.
+
+        One that would need more calls than the lanes have room for is not begun: that is `Overloaded`.
 
         Cancelling it stops the branches and closes their sockets. A caller that dies says nothing: the panel goes on,
         and the run's next life joins it or finds what it came to.
@@ -112,6 +118,8 @@ class Coordinator:
         await asyncio.to_thread(observability.flush)
 
     async def _carry_out(self, order: PanelOrder) -> ToolOutcome:
+        if order.life == 1:
+            await self._parts.lanes.check_room(_calls(order))
         async with self._leased(order.run_id):
             earlier = await self._earlier(order)
             tariff = Tariff(order.workflow.models, order.facts)
@@ -149,3 +157,9 @@ class Coordinator:
             await asyncio.sleep(LEASE_SECONDS / 3)
             if self._running:
                 self._parts.lanes.renew(tuple(self._running), LEASE_SECONDS)
+
+
+def _calls(order: PanelOrder) -> int:
+    """How many calls a panel begins with."""
+    tool = order.workflow.tools[order.use.tool]
+    return len(tool.branches) if isinstance(tool, FusionToolSpec) else 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from time import time
 
-from workflows.flow import Call, ToolUse
+from workflows.flow import Call, Outcome, ToolUse
 from workflows.spec import ModelSpec, WorkflowSpec
 from workflows.tariff import Facts
 
@@ -37,6 +37,65 @@ class CallOrder:
     workflow: str = ""
     client: str = ""
     ordered_at: float = field(default_factory=time)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop calls of a run; their outcome then is a `Cancelled` with that reason."""
+
+    run_id: str
+    step_ids: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Everything that a process has to tell a lane at one moment.
+
+    Attributes:
+        mailbox: the name under which outcomes are kept for the writer.
+        heard: how many outcomes have arrived there; the lane forgets those.
+        orders: calls to make.
+        stops: calls to stop.
+        released: runs whose outcomes are safely in the journal.
+    """
+
+    mailbox: str
+    heard: int = 0
+    orders: tuple[CallOrder, ...] = ()
+    stops: tuple[Stop, ...] = ()
+    released: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """One call that is over."""
+
+    run_id: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Outcomes for one mailbox; `place` is how many there have been before these."""
+
+    place: int
+    landed: tuple[Landed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a lane is.
+
+    Attributes:
+        in_flight: calls under way.
+        room: how many there may be at once.
+        busy: the share of one core that its process took since it was last asked.
+    """
+
+    in_flight: int
+    room: int
+    busy: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,8 @@ def failure_of(error: Exception) -> Failure:
 
     Neither message nor traceback of a foreign error is shown or logged: they may quote a prompt.
     """
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
     if isinstance(error, StellaratorError):
         return error.failure()
     place = traceback.extract_tb(error.__traceback__)[-1]

@@ -21,7 +21,7 @@ from contextlib import ExitStack, chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from cluster import processes
+from cluster import open_files, processes
 from cluster.errors import SetupError
 from cluster.roles import LOCAL_CPUS, NAMESPACE
 from cluster.settings import Settings
@@ -56,6 +56,7 @@ def started(folder: Path, metrics_port: int | None = None) -> Iterator[str]:
     import ray  # noqa: PLC0415  # Ray reads its environment while it is imported
 
     _forget_older_token()
+    open_files.raised()
     with _replaced(_REPLACED if metrics_port else _REPLACED | _NO_AGENT):
         try:
             with chdir(folder):  # the folder marks Ray's processes as this session's: see cluster.processes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import resource
 import shutil
 import socket
 import sys
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from cluster import open_files as files
 from cluster.findings import Finding, State
 from cluster.settings import Settings, TelemetrySettings
 
@@ -67,13 +67,10 @@ def memory() -> Iterator[Finding]:
 
 
 def open_files() -> Iterator[Finding]:
-    """How many files and sockets a process may have open."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        yield Finding("Open files", "ok", "without a limit")
-        return
-    remedy = "Raise the limit before starting: ulimit -n 65536."
-    yield Finding("Open files", _grade(soft, FILES), f"up to {soft:,} for each process", remedy)
+    """How many files and sockets a process may have open; ours raise their own limit as far as they may."""
+    limit = files.allowed()
+    remedy = "Raise the hard limit before starting: ulimit -Hn 65536."
+    yield Finding("Open files", _grade(limit, FILES), f"up to {limit:,} for each process", remedy)
 
 
 def port(subject: str, host: str, number: int, ours: frozenset[int], option: str) -> Finding:

@@ -143,15 +143,16 @@ KEEPER = Role(
 )
 SUPERVISOR = Role(
     name="supervisor",
-    doc="keeps one lane per core on every node that is alive",
+    doc="keeps enough lanes on every node that is alive, and replaces lost ones",
     max_concurrency=100,
     max_task_retries=3,
 )
 LANE = Role(
     name="lane",
-    doc="makes model calls, thousands at once (lane-{node}-{number}, one per core)",
+    doc="makes model calls, thousands at once (lane-{node}-{number})",
     num_cpus=0,
     max_concurrency=20_000,
+    max_restarts=0,  # a dead lane is known at once, not after a second; the supervisor opens another
     enable_task_events=False,
 )
 LITELLM_LANE = Role(
@@ -159,6 +160,7 @@ LITELLM_LANE = Role(
     doc="the same for providers that LiteLLM translates; loads it on the first call (litellm-{node}-{number})",
     num_cpus=0,
     max_concurrency=20_000,
+    max_restarts=0,
     enable_task_events=False,
 )
 QUOTA = Role(

@@ -26,6 +26,7 @@ from cluster import variables
 from cluster.errors import SetupError
 from cluster.guard import ROOT
 from cluster.ingress import haproxy_environment
+from cluster.sizes import Sizes
 
 Content = Literal["full", "metadata"]
 LogFormat = Literal["auto", "json", "pretty"]
@@ -61,6 +62,7 @@ class Settings:
         ingress: what takes requests in: Serve's own proxy, or HAProxy (see `cluster.ingress`).
         metrics_port: where a local Ray serves its metrics and ours to Prometheus, on loopback; None: nowhere.
         jaeger_url: of Jaeger's page, without a slash at the end, for the addresses of traces; empty: not told.
+        sizes: of lanes and coordinators (see `cluster.sizes`).
     """
 
     home: Path
@@ -79,6 +81,7 @@ class Settings:
     ingress: Ingress = "serve"
     metrics_port: int | None = None
     jaeger_url: str = ""
+    sizes: Sizes = Sizes()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -113,6 +116,7 @@ class Settings:
             ),
             metrics_port=variables.number(env, "STELLARATOR_METRICS_PORT", 0, 0, 65535) or None,
             jaeger_url=variables.web_address(env, "STELLARATOR_JAEGER_URL"),
+            sizes=Sizes.from_env(env),
         )
 
     def folder(self, *parts: str) -> Path:
@@ -254,6 +258,7 @@ def worker_environment(settings: Settings, environ: Mapping[str, str] | None = N
         "STELLARATOR_JAEGER_URL": settings.jaeger_url,
         **(haproxy_environment(settings.folder("ingress")) if settings.ingress == "haproxy" else {}),
         "STELLARATOR_LOG_FORMAT": settings.log_format,
+        **settings.sizes.environment(),
         **{name: value for name, value in env.items() if name.startswith("OTEL_")},
     }
     if settings.api_key:

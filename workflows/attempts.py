@@ -1,8 +1,9 @@
 """Which model to try next, and when: retries, then fallbacks, as one pure decision.
 
-The rule: a failure that may pass by itself (a rate limit, a 5xx, a timeout, a lost process) is tried again on the
+The rule: a failure that may pass by itself (a rate limit, a 5xx, a timeout) is tried again on the
 same model, `Retry.attempts` times in all, after a pause that grows exponentially with full jitter (Marc Brooker,
 "Exponential Backoff And Jitter", AWS Architecture Blog, 2015), and never earlier than the provider's Retry-After.
+A call whose process died is moved to another at once, `MOVES` times at most, and that is no failure of the model.
 Anything else (a wrong key, a request that is not taken), a Retry-After that is longer than we would wait, or the
 last attempt on a model leads to the next fallback at once; after the last fallback the call has failed.
 """
@@ -12,8 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workflows.errors import Failure
+from workflows.errors import Failure, LaneLost
 from workflows.policy import Retry
+
+MOVES = 2
+"""How often a call on one model goes on in another process without counting as an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,12 @@ def next_attempt(
         draw: a random number in [0, 1), for the jitter.
 
     """
-    pause = retry.pause(len(failures), draw, failures[-1].retry_after)
-    if failures[-1].retryable and len(failures) < retry.attempts and pause is not None:
+    lost = sum(failure.code == LaneLost.code for failure in failures)
+    if failures[-1].code == LaneLost.code and lost <= MOVES:
+        return Attempt(last.number + 1, last.model)
+    tried = len(failures) - min(lost, MOVES)
+    pause = retry.pause(tried, draw, failures[-1].retry_after)
+    if failures[-1].retryable and tried < retry.attempts and pause is not None:
         return Attempt(last.number + 1, last.model, pause)
     left = models[models.index(last.model) + 1 :]
     return Attempt(last.number + 1, left[0]) if left else None

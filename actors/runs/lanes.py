@@ -3,196 +3,204 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
+from functools import partial
 from time import monotonic
-from typing import Any
 
-import ray
-
-from actors.branch import run_branch
-from actors.collect import Pending, sent
+from actors.collect import Pending
+from actors.lane_choice import LaneChoice
 from actors.orders import CallOrder
-from actors.runs.embedded import embedded_url
 from actors.runs.errors import translated
 from actors.runs.handles import Handle
-from actors.runs.quotas import quota_desk
-from actors.supervisor import LaneKind
-from cluster import roles
-from workflows.errors import ClusterError, LaneLost
-from workflows.flow import Cancelled, Outcome
+from actors.runs.tasks import AsTask
+from actors.runs.wire import Wire
+from actors.supervisor import LaneKind, Listing
+from workflows.errors import ClusterError, Overloaded
+from workflows.flow import Outcome
 
 FRESH_SECONDS = 2.0
 """How old the list of lanes may be."""
+STALE_SECONDS = 10.0
+"""How old a list may be to be used while a new one is on its way: after a pause the load may be another."""
 LIST_SECONDS = 1.0
 """How long the supervisor may take for its list where an older one is known."""
-SHUNNED_SECONDS = 5.0
-"""How long a lane that was lost is used only when there is no other; it restarts in about two."""
+SHUNNED_SECONDS = 10.0
+"""How long a lane that was lost is not used, in case that it is still listed."""
 REJOIN_SECONDS = 2.0
 """How long a lane may take to say what it holds."""
-
-branch_task: Any = ray.remote(run_branch)
+KINDS: tuple[LaneKind, ...] = ("light", "litellm")
 
 
 class OnLane:
     """A call that a lane makes."""
 
-    def __init__(self, lane: Handle, order: CallOrder, landed: Callable[[bool], None]) -> None:
-        self._lane = lane
+    def __init__(self, wire: Wire, order: CallOrder, landed: Callable[[], None]) -> None:
+        self._wire = wire
         self._order = order
-        self._ref = lane.call.remote(order)
-        self._landed = landed
-        self._began = monotonic()
+        self._outcome = wire.order(order)
+        self._outcome.add_done_callback(lambda _: landed())
 
     async def result(self) -> Outcome:
         """The outcome; `LaneLost` when the lane died."""
-        lost = False
-        try:
-            async with translated(LaneLost):
-                outcome: Outcome = await self._ref
-                return outcome
-        except LaneLost:
-            lost = True
-            raise
-        except asyncio.CancelledError:
-            return _cancelled(self._order, "cancelled", self._began)
-        finally:
-            self._landed(lost)
+        return await self._outcome
 
     def stop(self, reason: str) -> None:
         """Ask the lane to stop the call and report what it used."""
-        self._lane.stop.remote(self._order.run_id, (self._order.call.step_id,), reason)
+        self._wire.stop(self._order, reason)
 
     def cancel(self) -> None:
         """Give the call up; the lane closes its socket."""
-        ray.cancel(self._ref)
-
-
-class AsTask:
-    """A call that a Ray task of its own makes, on the resources that it declared."""
-
-    def __init__(self, order: CallOrder) -> None:
-        self._order = order
-        self._began = monotonic()
-        self._reason = "cancelled"
-        options = roles.BRANCH.options(**_resources(dict(order.call.resources)))
-        self._ref = branch_task.options(**options).remote(order, embedded_url, quota_desk)
-
-    async def result(self) -> Outcome:
-        """The outcome; `LaneLost` when the worker died."""
-        try:
-            async with translated(LaneLost):
-                outcome: Outcome = await self._ref
-                return outcome
-        except asyncio.CancelledError:
-            return _cancelled(self._order, self._reason, self._began)
-
-    def stop(self, reason: str) -> None:
-        """Cancel the task; its body is one ``asyncio.run``, which Ray can interrupt."""
-        self._reason = reason
-        ray.cancel(self._ref)
-
-    def cancel(self) -> None:
-        """Give the call up."""
-        ray.cancel(self._ref)
-
-
-def _cancelled(order: CallOrder, reason: str, began: float) -> Cancelled:
-    """The outcome of a call that was cancelled on the other side; our own cancellation goes on."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-    call = order.call
-    return Cancelled(call.step_id, reason, monotonic() - began, sent(call), call.model)
+        self._outcome.cancel()
+        self._wire.give_up(self._order)
 
 
 class RemoteLanes:
-    """All lanes, as one coordinator sees them."""
+    """All lanes, as one process that orders calls sees them."""
 
     def __init__(self, supervisor: Handle) -> None:
-        self._supervisor = supervisor
-        self._lanes: dict[LaneKind, Mapping[str, Handle]] = {}
-        self._listed: dict[LaneKind, float] = {}
-        self._in_flight: dict[str, int] = {}
-        self._homes: dict[tuple[str, str], str] = {}
-        self._lost: dict[str, float] = {}
+        self._kinds = {kind: _Lanes(kind, supervisor) for kind in KINDS}
 
     async def order(self, order: CallOrder) -> Pending:
-        """Have a call made: on the least busy lane, or as a task when it declares resources."""
+        """Have a call made: on the least busy lane, or as a task when it declares resources.
+
+        Raises:
+            Overloaded: no lane has room.
+        """
         if order.call.resources:
             return AsTask(order)
-        kind: LaneKind = "litellm" if order.model.kind == "litellm" else "light"
-        lanes = await self._list(kind)
-        home = self._homes.get((order.run_id, order.call.step_id))
-        name = home if home is not None and home in lanes else self._least_busy(lanes)
-        self._in_flight[name] = self._in_flight.get(name, 0) + 1
-        return OnLane(lanes[name], order, lambda lost: self._land(name, lost=lost))
+        return await self._kinds["litellm" if order.model.kind == "litellm" else "light"].order(order)
+
+    async def check_room(self, calls: int) -> None:
+        """Return when so many more calls may be ordered. Raises `Overloaded`."""
+        await self._kinds["light"].check_room(calls)
 
     async def rejoin(self, run_id: str) -> frozenset[str]:
         """Learn which lanes hold calls of a run from before a restart, so that they are joined there."""
-        lanes = {**await self._list("light", create=False), **await self._list("litellm", create=False)}
-
-        async def ask(name: str, lane: Handle) -> None:
-            # A lane that is away holds nothing that could be joined.
-            with suppress(ClusterError, TimeoutError):
-                async with asyncio.timeout(REJOIN_SECONDS), translated(LaneLost):
-                    for step_id in await lane.held.remote(run_id):
-                        self._homes[run_id, step_id] = name
-
-        await asyncio.gather(*(ask(name, lane) for name, lane in lanes.items()))
-        return frozenset(step_id for run, step_id in self._homes if run == run_id)
+        held = await asyncio.gather(*(lanes.rejoin(run_id) for lanes in self._kinds.values()))
+        return frozenset[str]().union(*held)
 
     def renew(self, run_ids: tuple[str, ...], lease: float) -> None:
         """Keep these runs' calls alive."""
-        for lanes in self._lanes.values():
-            for lane in lanes.values():
-                lane.renew.remote(run_ids, lease)
+        for lanes in self._kinds.values():
+            lanes.renew(run_ids, lease)
 
     def release(self, run_id: str) -> None:
         """Forget a run that is over."""
-        for key in [key for key in self._homes if key[0] == run_id]:
-            del self._homes[key]
-        for lanes in self._lanes.values():
-            for lane in lanes.values():
-                lane.release.remote(run_id)
-
-    async def _list(self, kind: LaneKind, *, create: bool = True) -> Mapping[str, Handle]:
-        if not self._lanes.get(kind) or monotonic() - self._listed[kind] > FRESH_SECONDS:
-            try:
-                async with asyncio.timeout(LIST_SECONDS if self._lanes.get(kind) else None):
-                    self._lanes[kind] = await self._listing(kind, create=create)
-            except (ClusterError, TimeoutError):
-                # A supervisor that is away (its node, or the cluster's head) takes no lane with it.
-                if kind not in self._lanes:
-                    raise
-            self._listed[kind] = monotonic()
-        return self._lanes[kind]
-
-    async def _listing(self, kind: LaneKind, *, create: bool) -> Mapping[str, Handle]:
-        async with translated(ClusterError):
-            lanes: Mapping[str, Handle] = await self._supervisor.lanes.remote(kind, create)
-            return lanes
-
-    def _least_busy(self, lanes: Mapping[str, Handle]) -> str:
-        if not lanes:
-            raise ClusterError("no lane is up to make calls; is the cluster starting or out of nodes?")
-        now = monotonic()
-
-        def burden(name: str) -> tuple[bool, int]:
-            # A lane that was just lost has nothing in flight, so it would draw every retry.
-            return now - self._lost.get(name, 0.0) < SHUNNED_SECONDS, self._in_flight.get(name, 0)
-
-        return min(lanes, key=burden)
-
-    def _land(self, name: str, *, lost: bool) -> None:
-        self._in_flight[name] -= 1
-        if lost:
-            self._lost[name] = monotonic()
+        for lanes in self._kinds.values():
+            lanes.release(run_id)
 
 
-def _resources(declared: dict[str, float]) -> dict[str, object]:
-    """Ray's options for declared resources: num_cpus and num_gpus have names of their own."""
-    options: dict[str, object] = {
-        name: declared.pop(name) for name in ("num_cpus", "num_gpus") if name in declared
-    }
-    return {**options, "resources": declared} if declared else options
+class _Lanes:
+    """The lanes of one kind."""
+
+    def __init__(self, kind: LaneKind, supervisor: Handle) -> None:
+        self._kind = kind
+        self._supervisor = supervisor
+        self._version = 0
+        self._listed_at = float("-inf")
+        self._listing: asyncio.Task[None] | None = None
+        self._choice = LaneChoice()
+        self._wires: dict[str, Wire] = {}
+        self._homes: dict[str, dict[str, str]] = {}
+        self._used: dict[str, set[str]] = {}
+        self._last: dict[str, str] = {}
+        self._lost: dict[str, float] = {}
+
+    async def order(self, order: CallOrder) -> Pending:
+        await self._list()
+        home = self._homes.get(order.run_id, {}).get(order.call.step_id)
+        name = home if home in self._wires else self._choice.choose(self._last.get(order.run_id))
+        if name is None:
+            if self._choice.is_empty:
+                raise ClusterError("no lane is up to make calls; is the cluster starting or out of nodes?")
+            raise Overloaded
+        self._last[order.run_id] = name
+        self._used.setdefault(order.run_id, set()).add(name)
+        self._choice.take_off(name)
+        return OnLane(self._wires[name], order, lambda: self._choice.land(name))
+
+    async def check_room(self, calls: int) -> None:
+        await self._list()
+        if not self._choice.is_empty and self._choice.room < calls:
+            raise Overloaded
+
+    async def rejoin(self, run_id: str) -> tuple[str, ...]:
+        await self._list(create=False)
+        homes = self._homes.setdefault(run_id, {})
+
+        async def ask(name: str, wire: Wire) -> None:
+            # A lane that is away holds nothing that could be joined.
+            with suppress(ClusterError, TimeoutError):
+                async with asyncio.timeout(REJOIN_SECONDS):
+                    homes.update(dict.fromkeys(await wire.held(run_id), name))
+
+        await asyncio.gather(*(ask(name, wire) for name, wire in self._wires.items()))
+        self._used.setdefault(run_id, set()).update(homes.values())
+        return tuple(homes)
+
+    def renew(self, run_ids: tuple[str, ...], lease: float) -> None:
+        for wire in self._wires.values():
+            wire.renew(run_ids, lease)
+
+    def release(self, run_id: str) -> None:
+        self._homes.pop(run_id, None)
+        self._last.pop(run_id, None)
+        for name in self._used.pop(run_id, ()):
+            if name in self._wires:
+                self._wires[name].release(run_id)
+
+    async def _list(self, *, create: bool = True) -> None:
+        """See to it that the list of lanes is known; an old one is used while a new one is on its way."""
+        age = monotonic() - self._listed_at
+        if self._listing is None and (age > FRESH_SECONDS or self._choice.is_empty):
+            self._ask(create=create)
+        if self._listing is not None and (age > STALE_SECONDS or self._choice.is_empty):
+            await asyncio.shield(self._listing)
+            if create and self._choice.is_empty:  # whoever asked before us did not want any to be opened
+                await asyncio.shield(self._ask(create=True))
+
+    def _ask(self, *, create: bool) -> asyncio.Task[None]:
+        # In an empty context: it is not part of the run that happens to need it first.
+        loop = asyncio.get_running_loop()
+        self._listing = loop.create_task(self._listed(create=create), context=Context())
+        return self._listing
+
+    async def _listed(self, *, create: bool) -> None:
+        patience = None if self._choice.is_empty else LIST_SECONDS
+        try:
+            async with asyncio.timeout(patience), translated(ClusterError):
+                listing: Listing = await self._supervisor.lanes.remote(self._kind, create, self._version)
+        except (ClusterError, TimeoutError):
+            # A supervisor that is away (its node, or the cluster's head) takes no lane with it.
+            if self._choice.is_empty:
+                raise
+        else:
+            self._hear(listing)
+        finally:
+            self._listed_at = monotonic()
+            self._listing = None
+
+    def _hear(self, listing: Listing) -> None:
+        """Take over what the supervisor says. A wire to a lane that is retired stays while it is used."""
+        self._version = listing.version
+        for name, lane in (listing.handles or {}).items():
+            if name not in self._wires:
+                self._wires[name] = Wire(lane, partial(self._lose, name))
+        for name in [
+            name for name, wire in self._wires.items() if name not in listing.loads and wire.is_idle
+        ]:
+            del self._wires[name]
+        long_ago = monotonic() - SHUNNED_SECONDS
+        self._lost = {name: at for name, at in self._lost.items() if at > long_ago}
+        known = {name: load for name, load in listing.loads.items() if name in self._wires}
+        self._choice.listed({name: load for name, load in known.items() if name not in self._lost})
+
+    def _lose(self, name: str) -> None:
+        """A lane is gone: its calls go elsewhere at once, and the supervisor opens another."""
+        self._choice.lose(name)
+        del self._wires[name]
+        self._lost[name] = monotonic()
+        self._version = 0  # one that was only out of reach comes back with its handle
+        self._supervisor.lost.remote(self._kind)

@@ -13,7 +13,7 @@ from actors.orders import PanelOrder
 from actors.runs.errors import translated
 from actors.runs.handles import Handle
 from actors.telling import Told
-from workflows.errors import ClusterError, CoordinatorLost
+from workflows.errors import ClusterError, CoordinatorLost, Overloaded
 from workflows.flow import ToolOutcome
 
 FOLLOW_SECONDS = 10.0
@@ -46,8 +46,12 @@ class RemotePanels:
         it joins what is under way and reads what is done.
         """
         for pause in PAUSES:
-            with suppress(ClusterError):
+            try:
                 return await self._convene(order)
+            except Overloaded:
+                raise  # to be told at once: waiting here would fill the next queue
+            except ClusterError:
+                pass
             await asyncio.sleep(pause)
         return await self._convene(order)
 

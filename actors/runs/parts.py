@@ -7,14 +7,12 @@ command line, a Serve replica, or an actor. `connect` is what a process calls to
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.coordinator import Coordinator, Parts
 from actors.credits import Credits
@@ -22,11 +20,11 @@ from actors.journal.actor import JournalActor
 from actors.journal.store import RunQuery
 from actors.keeper import Keeper
 from actors.keeper import Parts as KeeperParts
-from actors.lane import Lane
 from actors.models.factory import ModelFactory
 from actors.publisher import Apps, Publisher, PublisherParts
 from actors.runs.credits import RemoteCredits
 from actors.runs.embedded import embedded_url
+from actors.runs.ground import ROLES, RayGround, named
 from actors.runs.handles import Handle
 from actors.runs.journal import RemoteJournal
 from actors.runs.keepers import RemoteKeepers
@@ -34,19 +32,24 @@ from actors.runs.lanes import RemoteLanes
 from actors.runs.panels import RemotePanels, shard
 from actors.runs.publisher import RemotePublisher
 from actors.runs.quotas import quota_desk
-from actors.runs.session import is_restarted, named_driver, new_driver, open_session
-from actors.supervisor import LaneKind, Node, Supervisor
+from actors.runs.session import agreed, is_restarted, named_driver, new_driver, open_session
+from actors.runs.tasks import keep_warm
+from actors.supervisor import Supervisor
 from actors.turnstile import Turnstile
 from cluster import roles
 from cluster.settings import Settings, secret
+from cluster.sizes import Sizes
 
 _journal: Any = ray.remote(JournalActor)
 _supervisor: Any = ray.remote(Supervisor)
 _coordinator: Any = ray.remote(Coordinator)
 _keeper: Any = ray.remote(Keeper)
 _credits: Any = ray.remote(Credits)
-_lane: Any = ray.remote(Lane)
 _publisher: Any = ray.remote(Publisher)
+
+CORES_PER_COORDINATOR = 4
+"""A coordinator takes a sixth of a fusion run's CPU, so one of them keeps four cores busy, and two thirds of its own."""
+MOST_COORDINATORS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,12 @@ async def close() -> None:
     """
     cluster = connect()
     await asyncio.gather(*(keeper.close.remote() for keeper in _keepers()), return_exceptions=True)
-    lanes = await _supervisor_actor().lanes.remote("light", create=False)
-    lanes |= await _supervisor_actor().lanes.remote("litellm", create=False)
+    kinds = [await _supervisor_actor().lanes.remote(kind, create=False) for kind in ROLES]
+    lanes = [lane for listing in kinds for lane in listing.handles.values()]
     await asyncio.gather(
         cluster.panels.close(),
         cluster.crediting.close(),
-        *(lane.close.remote() for lane in lanes.values()),
+        *(lane.close.remote() for lane in lanes),
         return_exceptions=True,
     )
     await cluster.journal.end(f"{open_session()}/", "shutdown")
@@ -136,11 +139,18 @@ def _remote_journal(driver: str = "") -> RemoteJournal:
 
 def _supervisor_actor() -> Handle:
     options = roles.SUPERVISOR.options(get_if_exists=True)
-    return _supervisor.options(**options).remote(_nodes, _open_lane)
+    return _supervisor.options(**options).remote(_ground)
+
+
+def _ground() -> tuple[RayGround, Sizes]:
+    """What the supervisor works with; called in its own process."""
+    sizes = Settings.from_env().sizes
+    return RayGround(sizes), sizes
 
 
 def _coordinator_actor(number: int) -> Handle:
-    options = roles.COORDINATOR.options(number, get_if_exists=True)
+    # Ray packs actors that ask for little onto one node until that is half full.
+    options = roles.COORDINATOR.options(number, get_if_exists=True, scheduling_strategy="SPREAD")
     return _coordinator.options(**options).remote(_coordinator_parts)
 
 
@@ -158,47 +168,17 @@ def _keeper_parts(number: int) -> KeeperParts:
 
 def _keepers() -> tuple[Handle, ...]:
     """Those that have been started."""
-    named: list[dict[str, str]] = ray.util.list_named_actors(all_namespaces=True)
-    return tuple(
-        ray.get_actor(actor["name"], namespace=roles.NAMESPACE)
-        for actor in named
-        if actor["namespace"] == roles.NAMESPACE and roles.KEEPER.owns(actor["name"])
-    )
+    return tuple(ray.get_actor(name, namespace=roles.NAMESPACE) for name in named(roles.KEEPER))
 
 
 def _coordinators() -> int:
-    """One coordinator for every four cores of the cluster, at most eight."""
+    """How many coordinators this session has: decided once, because a run's next life must find the same one."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no types here
-    return max(1, min(8, int(resources.get("CPU", 1)) // 4))
+    usual = max(1, min(MOST_COORDINATORS, int(resources.get("CPU", 1)) // CORES_PER_COORDINATOR))
+    return int(agreed("coordinators", str(Settings.from_env().sizes.coordinators or usual)))
 
 
 def _coordinator_parts() -> Parts:
     """What a coordinator works with; called in its own process."""
+    keep_warm(Settings.from_env().sizes.warm_branches)
     return Parts(_remote_journal(), RemoteLanes(_supervisor_actor()), is_restarted())
-
-
-async def _nodes() -> tuple[Node, ...]:
-    """The nodes that are alive and have cores."""
-    listed: list[dict[str, Any]] = await asyncio.to_thread(ray.nodes)
-    own = ray.get_runtime_context().get_node_id()
-    return tuple(
-        Node(node["NodeID"], _cores(node, own=node["NodeID"] == own))
-        for node in listed
-        if node["Alive"] and node["Resources"].get("CPU")
-    )
-
-
-def _cores(node: Mapping[str, Any], *, own: bool) -> int:
-    """How many lanes a node bears: as many as it offers cores, and on this machine no more than it has."""
-    offered = max(1, int(node["Resources"]["CPU"]))
-    return min(offered, os.cpu_count() or 1) if own else offered
-
-
-def _open_lane(kind: LaneKind, node: Node, number: int) -> tuple[str, Handle]:
-    """Start one lane, or find it, pinned to its node."""
-    role = roles.LANE if kind == "light" else roles.LITELLM_LANE
-    here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-    options = role.options(node.node_id[:12], number, get_if_exists=True, scheduling_strategy=here)
-    return options["name"], _lane.options(**options).remote(
-        embedded_url, quota_desk, litellm=kind == "litellm"
-    )

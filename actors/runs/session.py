@@ -12,7 +12,6 @@ from typing import Any
 import ray
 from ray.experimental import internal_kv
 
-_KEY = b"session"
 _NAMESPACE = b"stellarator"
 
 
@@ -22,10 +21,15 @@ def open_session(seat: str = "") -> str:
     `seat` is a place where only one session can be at a time (a state folder of this machine, which is locked), and begins
     the name: all others whose names begin so are over.
     """
+    return agreed("session", f"{seat}.{secrets.token_hex(6)}")
+
+
+def agreed(what: str, proposal: str) -> str:
+    """What the processes of this session agree on: the proposal of whoever came first."""
     kv: Any = internal_kv
-    name = f"{seat}.{secrets.token_hex(6)}".encode()
-    kv._internal_kv_put(_KEY, name, overwrite=False, namespace=_NAMESPACE)  # noqa: SLF001  # Ray has no public one
-    found: bytes = kv._internal_kv_get(_KEY, namespace=_NAMESPACE)  # noqa: SLF001  # as above
+    key, value = what.encode(), proposal.encode()
+    kv._internal_kv_put(key, value, overwrite=False, namespace=_NAMESPACE)  # noqa: SLF001  # Ray has no public one
+    found: bytes = kv._internal_kv_get(key, namespace=_NAMESPACE)  # noqa: SLF001  # as above
     return found.decode()
 
 

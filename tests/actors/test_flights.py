@@ -97,6 +97,7 @@ async def test_cancelling_the_caller_stops_the_call() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    await asyncio.sleep(0)
     assert not len(flights)
 
 

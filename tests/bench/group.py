@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import psutil
 
@@ -50,6 +51,15 @@ class Group:
     def threads(self) -> int:
         """Threads."""
         return round(sum(self._sums(lambda process: process.num_threads()).values()))
+
+    def titled(self, title: str) -> list[psutil.Process]:
+        """The processes whose command line begins so."""
+        found = []
+        for process in (self._root, *self._root.children(recursive=True)):
+            with suppress(psutil.Error):  # it has ended
+                if "".join(process.cmdline()[:1]).startswith(title):
+                    found.append(process)
+        return found
 
     def _sums(self, of: Callable[[psutil.Process], float]) -> Mapping[str, float]:
         found = defaultdict[str, float](float)

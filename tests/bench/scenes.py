@@ -40,7 +40,7 @@ def rules(step: float = STEP_S) -> list[dict[str, Any]]:
         {"match": {"model": "napper"}, "answer": DRAFT, "delay": NAP_S},
         {"match": {"model": "paced"}, "answer": ANSWER, "chunks": 16, "pace": PACE_S},
         {"match": {"model": "sleeper"}, "answer": DRAFT, "delay": 5.0},
-        {"match": {"model": "stone"}, "hang": True},
+        {"match": {"model": "held"}, "answer": DRAFT, "delay": 3600},
         {"match": {"has_result": True}, "answer": ANSWER, "delay": step, "chunks": 32},
         {"match": {"has_tool": "review"}, "tool_calls": [call], "delay": step},
     ]

@@ -173,7 +173,11 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "all-broken": (("broken", "broken", "broken"), {}),
     "all-hanging": (("hanging", "hanging", "hanging"), {"collect": {"deadline": "60s", "timeout": "60s"}}),
     "dedicated-three": (("fast", "fast", "fast"), {"deployment": "dedicated"}),
-    "own-process": (("fast", "fast"), {"branch": {"resources": {"num_cpus": 0.1}}}),
+    "own-process": (
+        ("fast", "fast"),
+        # A process takes seconds to start on a busy machine.
+        {"branch": {"resources": {"num_cpus": 0.1}}, "collect": {"timeout": "60s", "deadline": "80s"}},
+    ),
     "thoughtful-three": (
         ("thoughtful", "thoughtful", "thoughtful"),
         {"collect": {"quorum": 3, "timeout": "40s", "deadline": "60s"}},

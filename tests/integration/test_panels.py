@@ -117,7 +117,7 @@ def test_a_dedicated_model_answers_from_its_own_deployment(product: Product) -> 
 
 def test_a_branch_with_resources_runs_as_a_ray_task_of_its_own(product: Product) -> None:
     answer, shown = ask(product, "own-process")
-    assert answer == ANSWER
+    assert answer == ANSWER, shown
     assert {steps(shown)[name]["status"] for name in ("broad", "risks")} == {"ok"}
 
 

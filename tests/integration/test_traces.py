@@ -13,7 +13,7 @@ import pytest
 
 from cluster import semconv
 from tests.conftest import Product
-from tests.integration.test_faults import processes
+from tests.integration.test_faults import lane_at_work, processes
 from tests.integration.test_panels import eventually
 from tests.integration.traces import Trace, check_laws, credited, overlap, trace_of, wait_for_trace
 
@@ -170,7 +170,7 @@ def test_an_attempt_whose_process_was_killed_is_in_the_trace_all_the_same(produc
     trace_id = secrets.token_hex(16)
     with ThreadPoolExecutor(1) as pool:
         asked = in_the_middle(product, pool, "thoughtful-three", "thoughtful", trace_id)
-        processes(product, "Lane")[0].send_signal(signal.SIGKILL)
+        lane_at_work(product, "thoughtful").send_signal(signal.SIGKILL)
         asked.result(120).raise_for_status()
     trace = wait_for_trace(product.collector, trace_id, credited)
     check_laws(trace, CALLER_SPAN)

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflows.attempts import Attempt, attempt_of, attempt_step, first_attempt, hedge_model, next_attempt
-from workflows.errors import Failure
+from workflows.errors import Failure, LaneLost
 from workflows.policy import Hedge, HedgeAllowance, Retry
 
 BUSY = Failure("upstream_busy", "slow down", retryable=True)
 REFUSED = Failure("upstream_refused", "no", retryable=False)
+LOST = LaneLost().failure()
 RETRY = Retry(attempts=3, base=1.0, cap=8.0)
 
 
@@ -41,6 +42,14 @@ def test_a_retry_after_beyond_the_cap_leads_to_the_fallback() -> None:
     told = Failure("upstream_busy", "", retryable=True, retry_after=60.0)
     assert next_attempt(("a", "b"), RETRY, Attempt(1, "a"), [told], draw=0.0) == Attempt(2, "b", 0.0)
     assert next_attempt(("a",), RETRY, Attempt(1, "a"), [told], draw=0.0) is None
+
+
+def test_a_call_whose_process_died_moves_to_another_at_once_and_that_is_no_attempt() -> None:
+    once = Retry(attempts=1, base=1.0, cap=8.0)
+    assert next_attempt(("a",), once, Attempt(1, "a"), [LOST], draw=0.5) == Attempt(2, "a", 0.0)
+    assert next_attempt(("a",), once, Attempt(2, "a"), [LOST, LOST], draw=0.5) == Attempt(3, "a", 0.0)
+    assert next_attempt(("a",), once, Attempt(3, "a"), [LOST] * 3, draw=0.5) is None
+    assert next_attempt(("a",), RETRY, Attempt(2, "a"), [LOST, BUSY], draw=0.5) == Attempt(3, "a", 0.5)
 
 
 def test_a_hedge_goes_to_the_next_fallback_or_to_the_same_model() -> None:

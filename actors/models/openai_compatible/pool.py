@@ -1,8 +1,8 @@
 """The connections of one process: httpx on aiohttp's transport.
 
 The API of httpx at a quarter of its CPU, also with a thousand connections (its own pool scans all of them for each
-request). Unbounded, because bounds are the coordinator's business. A read may take as long as the call's own timeout
-lets it: a silent server may be thinking.
+request). Unbounded, because bounds are the coordinator's business; README.md says what else was decided. A read may take
+as long as the call's own timeout lets it: a silent server may be thinking.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What tests and benchmarks put in place of providers, so it is lean: thousands of sleeping calls on one event loop.
 `GET /log` tells who called, when, and whether the caller closed its socket before the answer was over (`?last=6`: of
-the last six); `GET /tally` counts them.
+the last six); `GET /tally` counts them. `POST /release/MODEL` ends the delays of that model's calls.
 
     python -m actors.models.scripted.server --script FILE --port 0
 """
@@ -16,7 +16,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import time
@@ -59,6 +59,7 @@ class Upstream:
     def __init__(self, script: Script) -> None:
         self._script = script
         self.seen: list[Seen] = []
+        self._gates: dict[str, asyncio.Event] = {}
 
     def app(self) -> web.Application:
         """The routes. Handlers are cancelled when their caller goes away, so that a hang-up is noticed at once."""
@@ -66,6 +67,7 @@ class Upstream:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/log", self._log)
         app.router.add_get("/tally", self._tally)
+        app.router.add_post("/release/{model}", self._release)
         return app
 
     async def _log(self, http: web.Request) -> web.Response:
@@ -79,6 +81,19 @@ class Upstream:
         for (model, outcome), count in tally.items():
             told.setdefault(model, {})[outcome] = count
         return web.json_response(told)
+
+    async def _release(self, http: web.Request) -> web.Response:
+        if gate := self._gates.pop(http.match_info["model"], None):
+            gate.set()
+        return web.Response()
+
+    async def _delay(self, model: str, seconds: float) -> None:
+        """Wait, until it is over or the model's calls are released."""
+        if seconds:
+            gate = self._gates.setdefault(model, asyncio.Event())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await gate.wait()
 
     async def _chat(self, http: web.Request) -> web.StreamResponse:
         try:
@@ -116,7 +131,7 @@ class Upstream:
         if turn is None:
             return _error(400, "no rule of the script fits this request")
         rule = turn.rule
-        await asyncio.sleep(turn.delay)
+        await self._delay(model, turn.delay)
         if rule.hang:
             await asyncio.Event().wait()
         if rule.fail is not None:
