@@ -28,10 +28,6 @@ class Sink(GrpcReceiver):
     def receive(self, request: Any, headers: Any = ()) -> None:  # noqa: ARG002  # a collector may read them
         self.received += sum(len(s.spans) for group in request.resource_spans for s in group.scope_spans)
 
-    def settle(self) -> None:
-        """Return when every process had its turn to send what it has."""
-        time.sleep(SENT_AFTER_S)
-
 
 def measure(effort: Effort) -> Iterator[Figure]:
     """CPU over all processes of the product, in rounds that alternate between two of them."""
@@ -49,32 +45,27 @@ def measure(effort: Effort) -> Iterator[Figure]:
 
 def _compared(silent: Server, speaking: Server, sink: Sink, effort: Effort) -> Iterator[Figure]:
     rounds, before = effort.of(16, 2), sink.received
-    pairs = [_pair(silent, speaking, sink, number) for number in range(rounds)]
+    without, with_ = list[float](), list[float]()
+    for number in range(rounds):
+        turns = [(silent, speaking, without), (speaking, silent, with_)]
+        for server, other, used in turns if number % 2 else reversed(turns):
+            used.append(_cpu_ms(server, other))
     spans = (sink.received - before) / (RUNS * rounds)
-    yield over("tracing_cpu_overhead", [on / off - 1 for off, on in pairs], "share", "the same, untraced")
-    yield over("untraced_cpu_ms", [off for off, _ in pairs], "ms CPU a run")
-    yield over("tracing_cpu_ms", [on - off for off, on in pairs], "ms CPU a run")
+    pairs = list(zip(with_, without, strict=True))
+    yield over("tracing_cpu_overhead", [on / off - 1 for on, off in pairs], "share", "the same, untraced")
+    yield over("untraced_cpu_ms", without, "ms CPU a run")
+    yield over("tracing_cpu_ms", [on - off for on, off in pairs], "ms CPU a run")
     yield Figure("tracing_spans", spans, "a run")
 
 
-def _pair(silent: Server, speaking: Server, sink: Sink, number: int) -> tuple[float, float]:
-    """Milliseconds of CPU for each run, untraced and traced."""
-    if number % 2:
-        return _cpu_ms(silent), _cpu_ms(speaking) + _late_ms(silent, speaking, sink)
-    on = _cpu_ms(speaking) + _late_ms(silent, speaking, sink)
-    return _cpu_ms(silent), on
+def _cpu_ms(server: Server, idle: Server) -> float:
+    """Milliseconds of CPU for each run, with what is done after it: credits, and the spans that leave seconds later.
 
-
-def _cpu_ms(server: Server) -> float:
-    """Milliseconds of CPU for each run."""
+    What a product uses while it idles is taken off: as much as the other one uses meanwhile.
+    """
     before = server.processes.cpu_s()
     load(server, "panel", RUNS, AT_ONCE)
-    return 1000 * (server.processes.cpu_s() - before) / RUNS
-
-
-def _late_ms(silent: Server, speaking: Server, sink: Sink) -> float:
-    """What sending the rest takes, which leaves seconds after the runs: while both idle, how much more one works."""
-    before = silent.processes.cpu_s(), speaking.processes.cpu_s()
-    sink.settle()
-    idle, busy = silent.processes.cpu_s() - before[0], speaking.processes.cpu_s() - before[1]
-    return 1000 * (busy - idle) / RUNS
+    idling = idle.processes.cpu_s()
+    time.sleep(SENT_AFTER_S)
+    used = server.processes.cpu_s() - before - (idle.processes.cpu_s() - idling)
+    return 1000 * used / RUNS
