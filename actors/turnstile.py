@@ -22,8 +22,10 @@ from cluster.instruments import QUOTA_REFUSED, QUOTA_WAIT, QUOTA_WAITING
 from workflows.errors import ClusterError, RateLimited
 from workflows.quota import RateLimits, Refusal, Ticket
 
-PACE_SECONDS = 0.01
-"""Between two messages."""
+PACE_SECONDS = 0.005
+"""Between two messages at least."""
+LINGER_SECONDS = 0.02
+"""How long the word of a call that is over waits for company; one that wants to begin does not wait."""
 LISTEN_SECONDS = 2.0
 RENEW_SECONDS = LEASE_SECONDS / 4
 """How often the desk hears of a process that has calls under way."""
@@ -122,7 +124,7 @@ class Turnstile:
         self._waiting: dict[str, _Waiting] = {}
         self._running: dict[str, Ask] = {}
         self._unsaid = _Unsaid()
-        self._stirred = asyncio.Event()
+        self._stirred, self._urgent = asyncio.Event(), asyncio.Event()
         self._telling: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
 
@@ -168,6 +170,7 @@ class Turnstile:
         ask = Ask(claim.account, claim.limits, ticket)
         waiting = self._waiting[name] = _Waiting(ask, asyncio.get_running_loop().create_future())
         self._unsaid.asks.append(ask)
+        self._hurry()
         self._stir()
         return waiting
 
@@ -177,6 +180,10 @@ class Turnstile:
         if waited or ran:
             self._unsaid.ended.append(Ended(name, tokens))
             self._stir()
+
+    def _hurry(self) -> None:
+        self._urgent.set()
+        self._stirred.set()
 
     def _stir(self) -> None:
         self._stirred.set()
@@ -188,17 +195,21 @@ class Turnstile:
         forget = metrics.watch(QUOTA_WAITING, lambda: len(self._waiting), {})
         try:
             while self._unsaid or self._waiting or self._running:
-                if not self._unsaid:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(RENEW_SECONDS):
-                            await self._stirred.wait()
-                self._stirred.clear()
+                await self._until_worth_telling()
                 await self._tell()
                 if self._waiting and (self._listening is None or self._listening.done()):
                     self._listening = _apart(self._listen_on())
                 await asyncio.sleep(PACE_SECONDS)
         finally:
             forget()
+
+    async def _until_worth_telling(self) -> None:
+        if not self._unsaid:
+            await _within(RENEW_SECONDS, self._stirred)
+        if self._unsaid:
+            await _within(LINGER_SECONDS, self._urgent)
+        self._stirred.clear()
+        self._urgent.clear()
 
     async def _tell(self) -> None:
         self._desk = self._desk or self._open()
@@ -210,7 +221,7 @@ class Turnstile:
             self._unsaid.everything = True
             self._unsaid.pushed_back[:0] = news.pushed_back
             await asyncio.sleep(AGAIN_SECONDS)
-            self._stirred.set()
+            self._hurry()
 
     async def _listen_on(self) -> None:
         while self._waiting and self._desk is not None:
@@ -243,12 +254,18 @@ class Turnstile:
                 _answer(waiting, refusal)
         if word.stranger:
             self._unsaid.everything = True
-            self._stirred.set()
+            self._hurry()
 
 
 def _apart(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """A task in an empty context: Ray takes what a run's tasks begin for its children, and cancels them with it."""
     return asyncio.get_running_loop().create_task(work, context=Context())
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _answer(waiting: _Waiting, refusal: Refusal | None) -> None:

@@ -4,8 +4,9 @@ The rule: a failure that may pass by itself (a rate limit, a 5xx, a timeout) is 
 same model, `Retry.attempts` times in all, after a pause that grows exponentially with full jitter (Marc Brooker,
 "Exponential Backoff And Jitter", AWS Architecture Blog, 2015), and never earlier than the provider's Retry-After.
 A call whose process died is moved to another at once, `MOVES` times at most, and that is no failure of the model.
-Anything else (a wrong key, a request that is not taken), a Retry-After that is longer than we would wait, or the
-last attempt on a model leads to the next fallback at once; after the last fallback the call has failed.
+Anything else (a wrong key, a request that is not taken, no room within the model's own `limits`, for which the call has
+waited already or cannot wait), a Retry-After that is longer than we would wait, or the last attempt on a model leads to
+the next fallback at once; after the last fallback the call has failed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workflows.errors import Failure, LaneLost
+from workflows.errors import Failure, LaneLost, RateLimited
 from workflows.policy import Retry
 
 MOVES = 2
@@ -59,7 +60,8 @@ def next_attempt(
         return Attempt(last.number + 1, last.model)
     tried = len(failures) - min(lost, MOVES)
     pause = retry.pause(tried, draw, failures[-1].retry_after)
-    if failures[-1].retryable and tried < retry.attempts and pause is not None:
+    may_pass = failures[-1].retryable and failures[-1].code != RateLimited.code
+    if may_pass and tried < retry.attempts and pause is not None:
         return Attempt(last.number + 1, last.model, pause)
     left = models[models.index(last.model) + 1 :]
     return Attempt(last.number + 1, left[0]) if left else None

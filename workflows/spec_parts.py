@@ -81,8 +81,8 @@ class PriceSpec(Strict):
 class ModelLimitsSpec(Strict):
     """What the provider lets this account do, counted over the whole cluster: all workflows, runs and processes.
 
-    A call waits for its turn, clients and runs in turn, and is refused when that would take too long: then its retry or
-    fallback follows, and without any the client is told 429 and when to come back.
+    A call waits for its turn, clients and runs in turn, and is refused when that would take too long: then its fallback
+    follows, and without any the client is told 429 and when to come back.
     """
 
     max_parallel_requests: int | None = Field(default=None, ge=1)
@@ -135,6 +135,7 @@ class ModelSpec(Strict):
     price: PriceSpec | None = None
     """Needed only where LiteLLM's price map does not know the model."""
     limits: ModelLimitsSpec | None = None
+    """What the provider allows; counted with all calls of the same address, key variable and model, in the whole cluster."""
     context_window: int | None = Field(default=None, ge=1)
     """Tokens that prompt and answer may have together."""
     script: str | list[dict[str, Any]] | None = None

@@ -52,6 +52,12 @@ def test_a_call_whose_process_died_moves_to_another_at_once_and_that_is_no_attem
     assert next_attempt(("a",), RETRY, Attempt(2, "a"), [LOST, BUSY], draw=0.5) == Attempt(3, "a", 0.5)
 
 
+def test_no_room_within_our_own_limits_leads_to_the_fallback_at_once() -> None:
+    full = Failure("rate_limited", "", retryable=True, retry_after=1.0)
+    assert next_attempt(("a", "b"), RETRY, Attempt(1, "a"), [full], draw=0.0) == Attempt(2, "b", 0.0)
+    assert next_attempt(("a",), RETRY, Attempt(1, "a"), [full], draw=0.0) is None
+
+
 def test_a_hedge_goes_to_the_next_fallback_or_to_the_same_model() -> None:
     assert hedge_model(("a", "b"), Attempt(1, "a")) == "b"
     assert hedge_model(("a", "b"), Attempt(2, "b")) == "b"
