@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import ray
@@ -26,31 +27,41 @@ class QuotaActor(Quotas):
 
 
 class RemoteQuotas:
-    """Its typed face."""
+    """Its typed face; the actor is found, or started, when there is something to say."""
 
-    def __init__(self, actor: Handle) -> None:
-        self._actor = actor
+    def __init__(self) -> None:
+        self._actor: Handle | None = None
 
     async def tell(self, seat: str, news: News) -> Word:
         """Take a seat's news; return what can be said at once."""
-        async with translated(ClusterError):
-            word: Word = await self._actor.tell.remote(seat, news)
-            return word
+        return await self._said("tell", seat, news)
 
     async def listen(self, seat: str, within: float) -> Word:
         """Return what there is to say to a seat, as soon as there is something."""
-        async with translated(ClusterError):
-            word: Word = await self._actor.listen.remote(seat, within)
-            return word
+        return await self._said("listen", seat, within)
+
+    async def _said(self, method: str, seat: str, told: News | float) -> Word:
+        try:
+            async with translated(ClusterError):
+                # On a thread: it asks the cluster's head, which may be away.
+                self._actor = self._actor or await asyncio.to_thread(_found)
+                word: Word = await getattr(self._actor, method).remote(seat, told)
+                return word
+        except ClusterError:
+            self._actor = None
+            raise
 
 
 _quota: Any = ray.remote(QuotaActor)
 
 
+def _found() -> Handle:
+    return _quota.options(**roles.QUOTA.options(get_if_exists=True)).remote()
+
+
 def quota_desk() -> SteadyDesk:
-    """The desk of this cluster; its actor is started when it is missing."""
-    actor = _quota.options(**roles.QUOTA.options(get_if_exists=True)).remote()
-    return SteadyDesk(RemoteQuotas(actor))
+    """The desk of this cluster, for one process."""
+    return SteadyDesk(RemoteQuotas())
 
 
 async def _published(after: int, within: float) -> Roll:
