@@ -14,10 +14,12 @@ from time import monotonic
 from actors.quotas import Desk, News, Quotas, Word
 from workflows.errors import ClusterError
 
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 5.0
 """How much longer than it should the cluster's desk may take."""
-AWAY_SECONDS = 4.0
+AWAY_SECONDS = 10.0
 """After which a desk is away, and not only restarted."""
+START_SECONDS = 60.0
+"""How long its first start may take, on a machine that is busy with others."""
 RETRY_SECONDS = 2.0
 
 
@@ -27,7 +29,7 @@ class SteadyDesk:
     def __init__(self, remote: Desk) -> None:
         self._remote = remote
         self._local: Quotas | None = None
-        self._seats = 1
+        self._seats = 0
         self._away_since: float | None = None
         self._retry_at = 0.0
 
@@ -59,8 +61,9 @@ class SteadyDesk:
     async def _without(self, seat: str, news: News) -> Word:
         now = monotonic()
         self._away_since = self._away_since or now
-        if self._local is None and now - self._away_since < AWAY_SECONDS:
+        patience = AWAY_SECONDS if self._seats else START_SECONDS
+        if self._local is None and now - self._away_since < patience:
             raise ClusterError("the keeper of the limits is away")
-        self._local = self._local or Quotas(restarted=True, share=self._seats)
+        self._local = self._local or Quotas(restarted=True, share=max(1, self._seats))
         self._retry_at = now + RETRY_SECONDS
         return await self._local.tell(seat, news)

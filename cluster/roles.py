@@ -165,7 +165,7 @@ LITELLM_LANE = Role(
 )
 QUOTA = Role(
     name="quota",
-    doc="keeps the limits of providers' accounts for all processes; started by the first call that has any",
+    doc="keeps the limits of providers' accounts for all processes; started with the first workflow that has any",
     max_concurrency=10_000,
     enable_task_events=False,
 )

@@ -16,6 +16,7 @@ from actors.conversation import Conversations
 from actors.models.factory import ModelFactory, load_for_main
 from actors.runs.embedded import embedded_url
 from actors.runs.parts import Cluster, connect
+from actors.runs.quotas import start_quotas
 from actors.voices import Voices
 from cluster import metrics, observability, roles
 from cluster.instruments import RUNS_ACTIVE
@@ -40,6 +41,8 @@ class VirtualModel:
             cluster.journal,
             version=version,
         )
+        if any(model.limits for model in spec.models.values()):
+            start_quotas()
         self._forget = metrics.watch(
             RUNS_ACTIVE, lambda: self._conversations.active, {"virtual_model": spec.name}
         )

@@ -1,4 +1,4 @@
-"""The actor that keeps the limits of providers' accounts, started by whoever first makes a limited call."""
+"""The actor that keeps the limits of providers' accounts, started by whoever first brings a limited model up, or calls it."""
 
 from __future__ import annotations
 
@@ -57,6 +57,11 @@ _quota: Any = ray.remote(QuotaActor)
 
 def _found() -> Handle:
     return _quota.options(**roles.QUOTA.options(get_if_exists=True)).remote()
+
+
+def start_quotas() -> None:
+    """Have the actor started, so that the first limited call does not wait for that; return soon."""
+    _found()
 
 
 def quota_desk() -> SteadyDesk:

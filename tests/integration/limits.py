@@ -12,14 +12,14 @@ METERED = ("metered-chat", "metered-responses", "metered-messages")
 TOGETHER = 2
 """Calls of the rationed model that may be under way at once, by the strictest of what its workflows say."""
 
-_PATIENT = {"timeout": "60s", "deadline": "60s"}
+_PATIENT = {"timeout": "170s", "deadline": "170s"}
 
 PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "rationed-three": (
         (RATIONED,) * 3,
         {
             "collect": {"quorum": 3, **_PATIENT},
-            "one_model": {RATIONED: {"limits": {"max_parallel_requests": TOGETHER, "max_wait": "60s"}}},
+            "one_model": {RATIONED: {"limits": {"max_parallel_requests": TOGETHER, "max_wait": "170s"}}},
         },
     ),
     "scarce-first": (
@@ -36,7 +36,7 @@ PANELS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 
 def published(base_url: str) -> list[WorkflowSpec]:
     """Those whose main LLM is limited."""
-    calmer = {"max_parallel_requests": TOGETHER + 2, "max_wait": "60s"}
+    calmer = {"max_parallel_requests": TOGETHER + 2, "max_wait": "170s"}
     return [
         _pass_through("rationed-alone", base_url, RATIONED, calmer),
         *(_pass_through(name, base_url, name, {"rpm": 1}) for name in METERED),

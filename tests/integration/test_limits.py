@@ -30,6 +30,7 @@ def at_once(seen: list[Seen]) -> int:
 def test_branches_on_lanes_and_main_llms_in_the_gateway_share_one_limit_and_all_get_their_turn(
     product: Product,
 ) -> None:
+    ask(product, "rationed-alone")  # whatever is started with the first call is there
     already = len(product.upstream.seen)
     models = ["rationed-three", "rationed-alone"] * 3
     with ThreadPoolExecutor(len(models)) as pool:
