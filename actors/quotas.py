@@ -213,12 +213,12 @@ class Quotas:
                 del self._accounts[name]
                 continue
             self._limit(name, known, now)
-            for refusal in known.quota.overdue(now):
-                self._refuse(refusal)
             for admitted in known.quota.admit(now) if now >= self._settled_at else ():
                 here = self._seats[self._owners[admitted]]
                 here.admitted.append(admitted)
                 here.stirred.set()
+            for refusal in known.quota.overdue(now):
+                self._refuse(refusal)
 
     def _limit(self, name: str, known: _Account, now: float) -> None:
         """Of all limits that are declared for an account, the strictest hold."""

@@ -132,6 +132,16 @@ async def test_a_call_that_would_wait_too_long_is_refused_at_once() -> None:
         assert refused.value.failure().code == "rate_limited"
 
 
+async def test_a_call_that_cannot_wait_at_all_is_made_when_there_is_room_and_only_then() -> None:
+    one = RateLimits(max_parallel_requests=1)
+    async with gates(Quotas()) as (gate,):
+        permit = await gate.enter(claim(one, patience=0))
+        with pytest.raises(RateLimited, match="under way"):
+            await gate.enter(claim(one, patience=0))
+        permit.end()
+        (await gate.enter(claim(one, patience=30))).end()
+
+
 async def test_a_call_that_is_cancelled_while_it_waits_leaves_its_place_to_others() -> None:
     one = RateLimits(max_parallel_requests=1)
     async with gates(Quotas()) as (gate,):
