@@ -65,10 +65,11 @@ def main() -> None:
     screen = Console(stderr=True)
     screen.print(described(), style="dim", soft_wrap=True)
     bench = _Bench(screen)
-    measured = list(bench.run(_chosen(given), QUICK if given.quick else FULL))
-    figures = [figure for figure, _ in measured]
-    if given.markdown:
-        report.write(given.markdown, measured)
+    figures = []
+    for figure, now in bench.run(_chosen(given), QUICK if given.quick else FULL):
+        figures.append(figure)
+        if given.markdown:  # at once, so that whoever stops it keeps what has been measured
+            report.write(given.markdown, [(figure, now)])
     if given.json:
         json.dump(flat(figures), sys.stdout, indent=2)
         sys.stdout.write("\n")
