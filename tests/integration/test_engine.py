@@ -1,4 +1,4 @@
-"""The engine under load: lanes that come and go with it, several coordinators, and a clear no when all is full."""
+"""The engine under load: lanes that come and go with it, and several coordinators."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ PATIENT = {"collect": {"quorum": BRANCHES, "timeout": "600s", "deadline": "700s"
 SIZES = {
     "STELLARATOR_COORDINATORS": "2",
     "STELLARATOR_LANES": "2-3",
-    "STELLARATOR_LANE_CALLS": "10-20",
+    "STELLARATOR_LANE_CALLS": "10-200",
 }
-"""Three lanes at most, of twenty calls each: room for six panels."""
+"""A third lane once two have more than ten calls each."""
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,12 @@ def fill(engine: Engine, panels: int) -> list[Future[Any]]:
     return asked
 
 
-def test_lanes_grow_under_load_and_refuse_what_they_have_no_room_for_and_shrink_again(
-    engine: Engine,
-) -> None:
+def test_lanes_grow_under_load_and_shrink_again(engine: Engine) -> None:
     assert len(engine.processes("Lane")) == 2
-    asked = fill(engine, 4)
+    asked = fill(engine, 3)
     eventually(lambda: len(engine.processes("Lane")) == 3, 60)
-    asked += fill(engine, 2)
-    # Until every coordinator has heard how full the lanes are, these refuse for themselves, and the main LLM answers alone.
-    refused = eventually(lambda: refusal if (refusal := engine.ask("sleepers")).is_error else None, 60)
-    assert refused.status_code == 429, refused.text
-    assert refused.json()["error"]["code"] == "overloaded"
-    assert int(refused.headers["retry-after"]) > 0
-    assert engine.waiting() == 6 * BRANCHES
     engine.release()
-    assert [each.result(120).status_code for each in asked] == [200] * 6
+    assert [each.result(120).status_code for each in asked] == [200] * 3
     eventually(lambda: len(engine.processes("Lane")) == 2, 120)
     assert engine.ask("plain").status_code == 200
 
