@@ -36,8 +36,8 @@ LONGEST_FOLDER: Final = (103 if sys.platform == "darwin" else 107) - len(
 """Of the folder given to `started`, in bytes: the kernel bounds the length of a socket's path."""
 
 KNOCK_S: Final = 5.0
-STOP_S: Final = 40.0
-"""How long the end may take before Ray's processes are ended from outside. Serve takes up to 30 s; Ray has no bound."""
+STOP_S: Final = 60.0
+"""How long Ray's own end may take, before its processes are ended from outside: it has no bound. Serve's has one."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,8 +80,7 @@ def started(folder: Path, metrics_port: int | None = None) -> Iterator[str]:
                 f"Ray does not start: {error}. Its logs are in the state folder's `logs`."
             ) from error
         finally:
-            with processes.stopped_after(STOP_S, folder):
-                _stop()
+            _stop(folder)
 
 
 @contextmanager
@@ -150,7 +149,7 @@ def hasten_serve() -> None:
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
 
 
-def _stop() -> None:
+def _stop(folder: Path) -> None:
     import ray  # noqa: PLC0415  # see `started`
     from ray import serve  # noqa: PLC0415  # the same
 
@@ -160,7 +159,7 @@ def _stop() -> None:
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001  # a second Ctrl-C: do not wait for requests
         _log.debug("Serve was not shut down in order: %r", error)
     finally:
-        with uninterrupted():
+        with uninterrupted(), processes.stopped_after(STOP_S, folder):
             ray.shutdown(wait_for_processes=True)
 
 

@@ -31,6 +31,13 @@ class Worker:
         return subprocess.Popen(["sleep", "600"], start_new_session=True).pid  # noqa: S607  # any sleep
 
 
+class Desk:
+    """An async actor, as those are that take thousands of calls at once: any other would start as many threads."""
+
+    async def idle(self) -> None:
+        """Do nothing."""
+
+
 class Door:
     """A deployment that answers."""
 
@@ -55,7 +62,7 @@ def main() -> None:
             name="worker", namespace=NAMESPACE, lifetime="detached", num_cpus=0
         )
         worker = worker.remote()
-        ray.remote(Worker).options(**COORDINATOR.options(0)).remote()
+        ray.remote(Desk).options(**COORDINATOR.options(0)).remote()
         ready = {"address": session.address, **ray.get(worker.look.remote())}
         if wanted.serve:
             serve.start(http_options={"host": "127.0.0.1", "port": wanted.serve})
