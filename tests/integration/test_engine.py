@@ -79,7 +79,7 @@ def fill(engine: Engine, panels: int) -> list[Future[Any]]:
 
 
 def test_lanes_grow_under_load_and_shrink_again(engine: Engine) -> None:
-    assert len(engine.processes("Lane")) == 2
+    eventually(lambda: len(engine.processes("Lane")) == 2, 120)  # a slow start may have taken a third
     asked = fill(engine, 3)
     eventually(lambda: len(engine.processes("Lane")) == 3, 60)
     engine.release()
