@@ -22,7 +22,7 @@ from typing import Protocol
 from actors import spans
 from actors.conversation import Conversations, Credits, History, Leaving, Panels
 from actors.kept import AnswerLog
-from actors.models.factory import ModelFactory, load_for_main
+from actors.models.factory import ModelFactory
 from actors.recorder import Recorder, run_started
 from actors.turnstile import Turnstile
 from actors.voices import Voices
@@ -210,7 +210,6 @@ class Keeper:
         """Whoever answers runs of that workflow, as it is in this very version."""
         key = (content_hash(workflow), version)
         if key not in self._homes:
-            load_for_main(workflow)
             parts = self._parts
             self._homes[key] = Conversations(
                 workflow,

@@ -10,7 +10,7 @@ from opentelemetry.trace import Span
 from actors import spans
 from actors.limited import Limited, claim, client_of
 from actors.models.base import ChatModel
-from actors.models.factory import ModelFactory
+from actors.models.factory import ModelFactory, load_for_main
 from actors.models.wrappers import Impatient
 from actors.turnstile import Turnstile
 from workflows.flow import Call
@@ -21,6 +21,7 @@ class Voices:
     """The models of one workflow in one process."""
 
     def __init__(self, spec: WorkflowSpec, models: ModelFactory, turnstile: Turnstile) -> None:
+        load_for_main(spec)
         self._spec = spec
         self._models = models
         self._turnstile = turnstile

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from ray import serve
 
 from actors.conversation import Conversations
-from actors.models.factory import ModelFactory, load_for_main
+from actors.models.factory import ModelFactory
 from actors.runs.embedded import embedded_url
 from actors.runs.parts import Cluster, connect
 from actors.runs.quotas import start_quotas
@@ -30,7 +30,6 @@ class VirtualModel:
     """One workflow, ready to answer in this process."""
 
     def __init__(self, spec: WorkflowSpec, cluster: Cluster, version: int = 0) -> None:
-        load_for_main(spec)
         self._models = ModelFactory(secrets=secret, embedded_url=embedded_url)
         self._journal = cluster.journal
         self._conversations = Conversations(

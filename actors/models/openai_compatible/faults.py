@@ -67,13 +67,13 @@ def from_status(
     told = content.decode("utf-8", "replace")
     if _SPENT.search(told):
         return UpstreamRefused(model, detail, status)
-    if status in _LENGTH and _TOO_LONG.search(told):
-        return ContextExceeded(model, detail, status)
-    return of_status(model, status, detail, retry_after(headers))
+    return of_status(model, status, detail, retry_after(headers), told)
 
 
-def of_status(model: str, status: int, detail: str, wait: float | None = None) -> UpstreamError:
-    """The error of an HTTP status. `wait` is in seconds, when the server gave it."""
+def of_status(
+    model: str, status: int, detail: str, wait: float | None = None, told: str = ""
+) -> UpstreamError:
+    """The error of an HTTP status. `wait` is in seconds, when the server gave it; `told` is all that it said, where that is more."""
     if status in _BUSY and not _SPENT.search(detail):
         return UpstreamBusy(model, detail, status, wait)
     if status == HTTPStatus.SERVICE_UNAVAILABLE and wait is not None:
@@ -82,8 +82,8 @@ def of_status(model: str, status: int, detail: str, wait: float | None = None) -
         return UpstreamTimeout(model, detail, status)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
         return UpstreamUnavailable(model, detail, status)
-    refused = ContextExceeded if status in _LENGTH and _TOO_LONG.search(detail) else UpstreamRefused
-    return refused(model, detail, status)
+    is_too_long = status in _LENGTH and (_TOO_LONG.search(told) or _TOO_LONG.search(detail))
+    return (ContextExceeded if is_too_long else UpstreamRefused)(model, detail, status)
 
 
 def from_event(model: str, error: object, secret: str | None = None) -> UpstreamError:
